@@ -1,0 +1,40 @@
+package scheduler
+
+import "time"
+
+// A Verdict says what becomes of a pending job now.
+type Verdict string
+
+// The verdicts; their text is the reason of the Kubernetes Event.
+const (
+	Released   Verdict = "Released"   // starts now, in its turn
+	Backfilled Verdict = "Backfilled" // starts now, ahead of its turn, delaying no reservation
+	Reserved   Verdict = "Reserved"   // waits with a reservation
+	Held       Verdict = "Held"       // waits
+)
+
+// Starts reports whether the job is to be released now.
+func (v Verdict) Starts() bool { return v == Released || v == Backfilled }
+
+// A Schedule is the result of Plan.
+type Schedule struct {
+	// Decisions has one element for each pending job, in planned order: those
+	// that start now first, then the order in which the others are expected to.
+	Decisions []Decision
+}
+
+// A Decision is what becomes of one pending job, and why.
+type Decision struct {
+	Job     int // index in Snapshot.Pending
+	Verdict Verdict
+	// Reason is one sentence an operator can read: "waits for 8 nvidia.com/gpu
+	// on one node, expected at 14:05 when ml/train-7 ends".
+	Reason string
+	// Nodes are the indexes of the nodes the plan counts on, one for each pod:
+	// a hint for placement, set for jobs that start and for reservations.
+	Nodes []int
+	// Start and End are forecasts; the zero time if none can be foreseen (the
+	// job fits no node, or waits for something without an end).
+	// P50 counts with the median runtimes, P90 with the 90th percentiles.
+	StartP50, StartP90, EndP50, EndP90 time.Time
+}
