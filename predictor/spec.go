@@ -26,7 +26,8 @@ const (
 // The zero value of any field means unknown; for a request it also means that
 // nothing was asked for.
 type JobSpec struct {
-	// ID is unique within a history: the Job's uid, or the job number of a trace.
+	// ID is unique within a history: "namespace/name@created" of a Kubernetes Job
+	// (see jobspec.ID), or the job number of a trace.
 	ID        string    `json:"id,omitzero"`
 	Submitted time.Time `json:"submitted,omitzero"`
 

@@ -145,7 +145,8 @@ func (Quality) EnumDescriptor() ([]byte, []int) {
 // field is unknown.
 type JobSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Unique within a history: the Job's uid, or the job number of a trace.
+	// Unique within a history: "namespace/name@created" of a Kubernetes Job, or the
+	// job number of a trace.
 	Id        string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	Submitted *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=submitted,proto3" json:"submitted,omitempty"`
 	Cluster   string                 `protobuf:"bytes,3,opt,name=cluster,proto3" json:"cluster,omitempty"`
