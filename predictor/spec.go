@@ -27,7 +27,7 @@ const (
 // nothing was asked for.
 type JobSpec struct {
 	// ID is unique within a history: "namespace/name@created" of a Kubernetes Job
-	// (see jobspec.ID), or the job number of a trace.
+	// (see collector.JobID), or the job number of a trace.
 	ID        string    `json:"id,omitzero"`
 	Submitted time.Time `json:"submitted,omitzero"`
 

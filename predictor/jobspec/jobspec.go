@@ -1,0 +1,266 @@
+package jobspec
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/component-helpers/resource"
+
+	"github.com/runcast/runcast/predictor"
+)
+
+// A Problem is a field of a Job that could not be read and was left out.
+type Problem struct {
+	Field, Value, Expected string
+}
+
+func (p Problem) Error() string {
+	return fmt.Sprintf("%s: %.80q is not %s", p.Field, p.Value, p.Expected)
+}
+
+// FromJob reads what is known of job at its submission. priority is the value of
+// its PriorityClass. ID and Cluster are the caller's to fill in. The spec satisfies
+// Validate; what did not is left out and reported.
+func FromJob(job *batchv1.Job, priority int32) (predictor.JobSpec, []Problem) {
+	r := reader{job: job}
+	tmpl := &job.Spec.Template
+	main := mainContainer(tmpl)
+	s := predictor.JobSpec{
+		Submitted: job.CreationTimestamp.Time.UTC(),
+		Namespace: job.Namespace,
+		User:      r.annotation(AnnotationUser),
+		Queue:     Queue(job),
+		Name:      job.Name,
+		Owner:     owner(job.OwnerReferences),
+		Family:    r.annotation(AnnotationFamily),
+		Priority:  priority,
+		Pods:      Gang(job),
+		Requests:  requests(tmpl),
+		GPUModel:  tmpl.Spec.NodeSelector[labelGPUProduct],
+		NodeType:  tmpl.Spec.NodeSelector[labelInstanceType],
+	}
+	if main != nil {
+		s.Image = main.Image
+		s.Command = text(strings.Join(slices.Concat(main.Command, main.Args), " "))
+	}
+	s.RuntimeLimit = r.limit()
+	s.ExpectedRuntime = r.expectation()
+	s.Features = r.features()
+	if s.Pods > predictor.MaxPods {
+		r.problem("spec.parallelism", strconv.Itoa(s.Pods), "at most a million")
+		s.Pods = predictor.MaxPods
+	}
+	if s.Requests.Memory > predictor.MaxMemory {
+		r.problem("spec.template.spec resources.requests.memory", s.Requests.Memory.String(), "at most 1 PiB")
+		s.Requests.Memory = 0
+	}
+	return s, r.problems
+}
+
+// Queue is the name of the queue a Job is in: Runcast's label, else Kueue's.
+func Queue(job *batchv1.Job) string {
+	if q := job.Labels[LabelQueue]; q != "" {
+		return q
+	}
+	return job.Labels[LabelKueueQueue]
+}
+
+// Gang is the number of pods of a Job that run at once.
+func Gang(job *batchv1.Job) int {
+	n := int32(1)
+	if p := job.Spec.Parallelism; p != nil {
+		n = *p
+	}
+	if c := job.Spec.Completions; c != nil {
+		n = min(n, *c)
+	}
+	return int(max(n, 1))
+}
+
+// IsGPU reports whether an extended resource counts as GPUs.
+func IsGPU(name corev1.ResourceName) bool {
+	return strings.HasSuffix(string(name), "/gpu") || strings.HasPrefix(string(name), "nvidia.com/mig-")
+}
+
+// mainContainer is the one the default-container annotation names, else the
+// first; nil if the template has none.
+func mainContainer(t *corev1.PodTemplateSpec) *corev1.Container {
+	for i := range t.Spec.Containers {
+		if t.Spec.Containers[i].Name == t.Annotations[defaultContainer] {
+			return &t.Spec.Containers[i]
+		}
+	}
+	if len(t.Spec.Containers) == 0 {
+		return nil
+	}
+	return &t.Spec.Containers[0]
+}
+
+func owner(refs []metav1.OwnerReference) string {
+	for _, o := range refs {
+		if o.Controller != nil && *o.Controller {
+			return o.Kind + "/" + o.Name
+		}
+	}
+	return ""
+}
+
+// requests are what one pod asks for, init containers and overhead included.
+func requests(t *corev1.PodTemplateSpec) predictor.Resources {
+	var r predictor.Resources
+	for name, q := range resource.PodRequests(&corev1.Pod{Spec: t.Spec}, resource.PodResourcesOptions{}) {
+		switch {
+		case name == corev1.ResourceCPU:
+			r.CPUCores = min(q.AsApproximateFloat64(), predictor.MaxCores)
+		case name == corev1.ResourceMemory:
+			r.Memory = predictor.Bytes(q.Value())
+		case IsGPU(name):
+			r.GPUs += min(q.AsApproximateFloat64(), predictor.MaxCores)
+		}
+	}
+	return r
+}
+
+// reader reads annotations and remembers what it could not read.
+type reader struct {
+	job      *batchv1.Job
+	problems []Problem
+}
+
+func (r *reader) problem(field, value, expected string) {
+	r.problems = append(r.problems, Problem{field, value, expected})
+}
+
+// annotation is the Job's own, else its template's.
+func (r *reader) annotation(name string) string {
+	if v, ok := r.job.Annotations[name]; ok {
+		return text(v)
+	}
+	return text(r.job.Spec.Template.Annotations[name])
+}
+
+func (r *reader) duration(field, value string, unit time.Duration) time.Duration {
+	if value == "" {
+		return 0
+	}
+	expected := "a Go duration of more than 0 such as 1h30m"
+	d, err := time.ParseDuration(value)
+	if unit != 0 {
+		expected = fmt.Sprintf("a whole number of %s, more than 0", map[time.Duration]string{time.Second: "seconds", time.Minute: "minutes"}[unit])
+		var n int64
+		n, err = strconv.ParseInt(value, 10, 64)
+		d = time.Duration(min(n, int64(math.MaxInt64/unit))) * unit
+	}
+	if err != nil || d <= 0 || d > predictor.MaxDuration {
+		r.problem(field, value, expected)
+		return 0
+	}
+	return d
+}
+
+// expectation is the first one that is set; it kills nothing.
+func (r *reader) expectation() time.Duration {
+	for _, c := range []struct {
+		name string
+		unit time.Duration
+	}{{AnnotationExpectedRuntime, 0}, {kaiExpectedRuntime, 0}, {chronosExpectedSeconds, time.Second}} {
+		if d := r.duration("metadata.annotations["+c.name+"]", r.annotation(c.name), c.unit); d > 0 {
+			return d
+		}
+	}
+	return 0
+}
+
+// limit is the smallest kill limit, zero if there is none.
+func (r *reader) limit() time.Duration {
+	limits := []time.Duration{
+		seconds(r.job.Spec.ActiveDeadlineSeconds),
+		seconds(r.job.Spec.Template.Spec.ActiveDeadlineSeconds),
+		r.duration("metadata.labels["+kueueMaxExecSeconds+"]", r.job.Labels[kueueMaxExecSeconds], time.Second),
+		r.duration("metadata.annotations["+provisioningMaxSeconds+"]", r.annotation(provisioningMaxSeconds), time.Second),
+		r.duration("metadata.annotations["+slurmTimeLimitMinutes+"]", r.annotation(slurmTimeLimitMinutes), time.Minute),
+	}
+	limits = slices.DeleteFunc(limits, func(d time.Duration) bool { return d <= 0 })
+	if len(limits) == 0 {
+		return 0
+	}
+	return slices.Min(limits)
+}
+
+func seconds(s *int64) time.Duration {
+	if s == nil || *s <= 0 {
+		return 0
+	}
+	return time.Duration(min(*s, int64(predictor.MaxDuration/time.Second))) * time.Second
+}
+
+// features are the declared inputs, of the template and of the Job, which wins.
+func (r *reader) features() map[string]predictor.Feature {
+	declared := map[string]string{}
+	maps.Copy(declared, r.job.Spec.Template.Annotations)
+	maps.Copy(declared, r.job.Annotations)
+	var out map[string]predictor.Feature
+	for _, key := range slices.Sorted(maps.Keys(declared)) {
+		name, ok := strings.CutPrefix(key, FeaturePrefix)
+		if !ok || declared[key] == "" {
+			continue
+		}
+		if len(out) == predictor.MaxFeatures {
+			r.problem("metadata.annotations["+key+"]", declared[key], fmt.Sprintf("among the first %d inputs", predictor.MaxFeatures))
+			break
+		}
+		if out == nil {
+			out = map[string]predictor.Feature{}
+		}
+		x, err := strconv.ParseFloat(declared[key], 64)
+		if err != nil || math.IsNaN(x) || math.IsInf(x, 0) {
+			out[name] = predictor.Feature{Text: text(declared[key])}
+		} else {
+			out[name] = predictor.Feature{Number: x}
+		}
+	}
+	return out
+}
+
+// Deadline reads by when the job should have ended; zero if it does not say.
+func Deadline(job *batchv1.Job) (time.Time, []Problem) { return instant(job, AnnotationDeadline) }
+
+// EarliestStart reads when the job may start at the earliest; zero if at once.
+func EarliestStart(job *batchv1.Job) (time.Time, []Problem) {
+	return instant(job, AnnotationEarliestStart)
+}
+
+func instant(job *batchv1.Job, name string) (time.Time, []Problem) {
+	r := reader{job: job}
+	v := r.annotation(name)
+	if v == "" {
+		return time.Time{}, nil
+	}
+	t, err := time.Parse(time.RFC3339, v)
+	if err != nil {
+		r.problem("metadata.annotations["+name+"]", v, "a time in RFC 3339 such as 2026-01-31T18:00:00Z")
+	}
+	return t, r.problems
+}
+
+// text cuts s to what the vocabulary accepts, at a rune's boundary.
+func text(s string) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	if len(s) <= predictor.MaxTextLength {
+		return s
+	}
+	s = s[:predictor.MaxTextLength]
+	for !utf8.ValidString(s) {
+		s = s[:len(s)-1]
+	}
+	return s
+}

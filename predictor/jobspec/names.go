@@ -1,0 +1,51 @@
+// Package jobspec reads a batch/v1 Job as the vocabulary's JobSpec, and carries an
+// Estimate on its annotations, both ways. The collector and the scheduler see the
+// same Job through this one package, so that a job looks the same when it is
+// predicted and when it is learned from.
+//
+// A malformed annotation is never fatal: it is left out and reported as a Problem.
+package jobspec
+
+// Labels and annotations Runcast reads from a Job.
+const (
+	Prefix = "runcast.dev/"
+
+	LabelQueue = Prefix + "queue-name" // opts in to the queue
+
+	AnnotationExpectedRuntime = Prefix + "expected-runtime" // Go duration
+	AnnotationDeadline        = Prefix + "deadline"         // RFC 3339
+	AnnotationEarliestStart   = Prefix + "earliest-start"   // RFC 3339
+	AnnotationFamily          = Prefix + "job-family"       // history key
+	AnnotationUser            = Prefix + "user"             // who submitted; the webhook fills it in
+	AnnotationRightSize       = Prefix + "right-size"       // off, recommend, apply
+	FeaturePrefix             = "feature." + Prefix         // declared inputs
+)
+
+// Annotations Runcast writes on a Job.
+const (
+	AnnotationRuntime       = Prefix + "predicted-runtime-seconds" // p50, with -p10 and -p90 beside it
+	AnnotationRuntimeP10    = AnnotationRuntime + "-p10"
+	AnnotationRuntimeP90    = AnnotationRuntime + "-p90"
+	AnnotationPeakMemory    = Prefix + "predicted-peak-memory-bytes" // p50, with -p90 beside it
+	AnnotationPeakMemoryP90 = AnnotationPeakMemory + "-p90"
+	AnnotationModel         = Prefix + "model"
+	AnnotationStart         = Prefix + "estimated-start-time" // RFC 3339, p50
+	AnnotationEnd           = Prefix + "estimated-end-time"   // RFC 3339, p50
+	AnnotationDecision      = Prefix + "decision"             // why it runs or waits
+)
+
+// Conventions of other projects, read as hints or as kill limits.
+const (
+	kaiExpectedRuntime     = "kai.scheduler/expected-runtime"                   // Go duration, expectation
+	chronosExpectedSeconds = "scheduling.workload.io/expected-duration-seconds" // seconds, expectation
+	kueueMaxExecSeconds    = "kueue.x-k8s.io/max-exec-time-seconds"             // label, kill limit
+	provisioningMaxSeconds = "provreq.kueue.x-k8s.io/maxRunDurationSeconds"     // kill limit
+	slurmTimeLimitMinutes  = "slurmjob.slinky.slurm.net/timelimit"              // kill limit
+
+	// LabelKueueQueue marks a Job that belongs to Kueue: Runcast never releases it.
+	LabelKueueQueue = "kueue.x-k8s.io/queue-name"
+
+	defaultContainer  = "kubectl.kubernetes.io/default-container"
+	labelGPUProduct   = "nvidia.com/gpu.product"
+	labelInstanceType = "node.kubernetes.io/instance-type"
+)
