@@ -1,0 +1,74 @@
+# Every check that CI runs is a target here. `make help` lists them.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# Tools are built from pinned versions into a cache outside the tree.
+TOOLS := $(or $(RUNCAST_TOOLS),$(HOME)/.cache/runcast/tools)
+BUF_VERSION := v1.75.0
+PROTOC_GEN_GO_VERSION := $(shell awk '$$1 == "google.golang.org/protobuf" {print $$2}' go.mod)
+PROTOC_GEN_GO_GRPC_VERSION := v1.6.2
+GOLANGCI_LINT_VERSION := v2.15.0
+GOVULNCHECK_VERSION := v1.9.0
+BUF := $(TOOLS)/buf@$(BUF_VERSION)/buf
+PROTOC_GEN_GO := $(TOOLS)/protoc-gen-go@$(PROTOC_GEN_GO_VERSION)/protoc-gen-go
+PROTOC_GEN_GO_GRPC := $(TOOLS)/protoc-gen-go-grpc@$(PROTOC_GEN_GO_GRPC_VERSION)/protoc-gen-go-grpc
+GOLANGCI_LINT := $(TOOLS)/golangci-lint@$(GOLANGCI_LINT_VERSION)/golangci-lint
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/runcast and bin/runcast-demo
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
+
+.PHONY: test
+test: ## vet and unit tests: no cluster, no network
+	go vet ./...
+	go test ./...
+
+.PHONY: e2e
+e2e: ## the main job on a real control plane (first run builds its programs: some 15 minutes)
+	go run ./test/cluster/cmd/build-tools
+	go test -tags e2e -count=1 -timeout 25m -v ./test/...
+
+.PHONY: demo
+demo: ## the main job on a self-made history: no cluster needed, two minutes
+	go run ./cmd/runcast-demo
+
+.PHONY: bench
+bench: ## benchmarks; performance claims are the ratios printed here
+	go test -run '^$$' -bench . -benchmem ./predictor/... ./collector/... ./scheduler/...
+
+.PHONY: lint
+lint: $(BUF) $(GOLANGCI_LINT) ## golangci-lint, buf lint
+	$(GOLANGCI_LINT) run ./...
+	$(BUF) lint
+
+.PHONY: generate
+generate: $(BUF) $(PROTOC_GEN_GO) $(PROTOC_GEN_GO_GRPC) ## write the Go beside the .proto files
+	PATH="$(dir $(PROTOC_GEN_GO)):$(dir $(PROTOC_GEN_GO_GRPC)):$$PATH" $(BUF) generate --template proto/buf.gen.yaml
+
+.PHONY: verify
+verify: lint generate ## lint; generated code, formatting and go.mod are as committed; wire contract is compatible
+	go mod tidy -diff
+	test -z "$$(gofmt -l .)"
+	git diff --exit-code -- proto
+	$(BUF) breaking --against '.git#branch=main'
+	go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...
+
+# A tool is built under a temporary name first: an interrupted build leaves nothing.
+define install
+	mkdir -p $(dir $@)
+	GOBIN=$(dir $@).part go install $(1)
+	mv $(dir $@).part/$(notdir $@) $@ && rmdir $(dir $@).part
+endef
+$(BUF):
+	$(call install,github.com/bufbuild/buf/cmd/buf@$(BUF_VERSION))
+$(PROTOC_GEN_GO):
+	$(call install,google.golang.org/protobuf/cmd/protoc-gen-go@$(PROTOC_GEN_GO_VERSION))
+$(PROTOC_GEN_GO_GRPC):
+	$(call install,google.golang.org/grpc/cmd/protoc-gen-go-grpc@$(PROTOC_GEN_GO_GRPC_VERSION))
+$(GOLANGCI_LINT):
+	$(call install,github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION))
