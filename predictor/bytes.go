@@ -14,7 +14,7 @@ const (
 )
 
 // String prints b in the largest binary unit that keeps it at or above one, to
-// three significant digits: "1.5GiB", "640MiB", "17B".
+// four significant digits: "1.5GiB", "640MiB", "17B".
 func (b Bytes) String() string {
 	for _, u := range []struct {
 		size Bytes

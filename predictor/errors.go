@@ -54,9 +54,11 @@ func (v *violations) check(field string, ok bool, expected string) {
 	}
 }
 
-func (v *violations) text(field, s string) {
-	v.check(field, len(s) <= MaxTextLength && utf8.ValidString(s), "valid UTF-8 of at most 16 KiB")
-}
+const plausibleTextWords = "valid UTF-8 of at most 16 KiB"
+
+func plausibleText(s string) bool { return len(s) <= MaxTextLength && utf8.ValidString(s) }
+
+func (v *violations) text(field, s string) { v.check(field, plausibleText(s), plausibleTextWords) }
 
 func (v violations) err() error {
 	if len(v) == 0 {

@@ -42,7 +42,8 @@ func (q Quantiles[T]) Capped(limit T) Quantiles[T] {
 }
 
 // At returns the value at level, linear between the four points, P10 below the
-// first and P99 above the last. At(0.5) is P50.
+// first and P99 above the last; NaN reads as the lowest level. At(0.5) is P50. If
+// q is Valid, At never falls as level grows.
 func (q Quantiles[T]) At(level float64) T {
 	v := q.Values()
 	if level <= Levels[0] || math.IsNaN(level) {
@@ -51,7 +52,13 @@ func (q Quantiles[T]) At(level float64) T {
 	for i := 1; i < len(v); i++ {
 		if level <= Levels[i] {
 			f := (level - Levels[i-1]) / (Levels[i] - Levels[i-1])
-			return v[i-1] + T(math.Round(f*float64(v[i]-v[i-1])))
+			// Above 2^53 a float64 rounds the difference, perhaps up: past v[i].
+			whole := float64(v[i] - v[i-1])
+			part := math.Round(f * whole)
+			if part >= whole {
+				return v[i]
+			}
+			return v[i-1] + T(part)
 		}
 	}
 	return v[3]

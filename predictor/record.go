@@ -92,8 +92,8 @@ func (r *JobRecord) Validate() error {
 	v.check("finished", !r.Finished.Before(r.Started) && !r.Finished.Before(r.Submitted), "not before started or submitted")
 	_, err := ParseOutcome(string(r.Outcome))
 	v.check("outcome", err == nil, "a known outcome")
-	v.check("attempts", r.Attempts >= 0, "not negative")
-	v.check("oom_kills", r.OOMKills >= 0, "not negative")
+	v.check("attempts", r.Attempts >= 0 && r.Attempts <= math.MaxInt32, "from 0 to 2147483647")
+	v.check("oom_kills", r.OOMKills >= 0 && r.OOMKills <= math.MaxInt32, "from 0 to 2147483647")
 	for _, b := range []struct {
 		field string
 		value Bytes
@@ -111,6 +111,10 @@ func (r *JobRecord) Validate() error {
 	if r.Served != nil {
 		v.check("served.runtime", r.Served.Runtime.Valid(), "non-negative and monotone in the level")
 		v.check("served.peak_memory", r.Served.PeakMemory.Valid(), "non-negative and monotone in the level")
+		v.check("served.mean_runtime", r.Served.MeanRuntime >= 0, "not negative")
+		v.check("served.samples", r.Served.Samples >= 0, "not negative")
+		v.text("served.source", r.Served.Source)
+		v.text("served.model", r.Served.Model)
 	}
 	return v.err()
 }

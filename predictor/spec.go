@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -109,20 +111,34 @@ func (s *JobSpec) validate(v *violations) {
 		v.text(t.field, t.text)
 	}
 	v.check("submitted", plausibleTime(s.Submitted), "between the years 1900 and 2200")
-	v.check("pods", s.Pods >= 0 && s.Pods <= MaxPods, fmt.Sprintf("from 0 to %d", MaxPods))
+	v.check("pods", s.Pods >= 0 && s.Pods <= MaxPods, "from 0 to 1000000")
 	v.check("requests.cpu_cores", amount(s.Requests.CPUCores, MaxCores), "from 0 to 1e6 cores")
 	v.check("requests.memory_bytes", s.Requests.Memory >= 0 && s.Requests.Memory <= MaxMemory, "from 0 to 1 PiB")
 	v.check("requests.gpus", amount(s.Requests.GPUs, MaxCores), "from 0 to 1e6 GPUs")
 	v.check("runtime_limit_seconds", span(s.RuntimeLimit), "from 0 to 100 years")
 	v.check("expected_runtime_seconds", span(s.ExpectedRuntime), "from 0 to 100 years")
-	v.check("features", len(s.Features) <= MaxFeatures, fmt.Sprintf("at most %d", MaxFeatures))
-	for name, f := range s.Features {
-		path := fmt.Sprintf("features[%.64q]", name)
-		v.check(path, name != "" && len(name) <= maxFeatureName && utf8.ValidString(name), "a UTF-8 name of 1 to 256 bytes")
-		v.check(path, !math.IsNaN(f.Number) && !math.IsInf(f.Number, 0), "a finite number or a text")
-		v.text(path, f.Text)
-	}
+	v.check("features", len(s.Features) <= MaxFeatures, "at most 256")
+	v.features(s.Features)
 }
+
+// features adds what is wrong with declared inputs, in the order of their names.
+func (v *violations) features(features map[string]Feature) {
+	first := len(*v)
+	for name, f := range features {
+		if name == "" || len(name) > maxFeatureName || !utf8.ValidString(name) {
+			v.add(featureField(name), "a UTF-8 name of 1 to 256 bytes")
+		}
+		if math.IsNaN(f.Number) || math.IsInf(f.Number, 0) {
+			v.add(featureField(name), "a finite number or a text")
+		}
+		if !plausibleText(f.Text) {
+			v.add(featureField(name), plausibleTextWords)
+		}
+	}
+	slices.SortStableFunc((*v)[first:], func(a, b Violation) int { return strings.Compare(a.Field, b.Field) })
+}
+
+func featureField(name string) string { return fmt.Sprintf("features[%.64q]", name) }
 
 func amount(x, limit float64) bool { return x >= 0 && x <= limit } // false for NaN
 func span(d time.Duration) bool    { return d >= 0 && d <= MaxDuration }
