@@ -1,0 +1,226 @@
+package scheduler
+
+import (
+	"math"
+	"time"
+
+	"github.com/runcast/runcast/predictor"
+)
+
+// window is how many waiting jobs behind the head a forecast tries to backfill.
+const window = 256
+
+// forecast fills in when each job starts and ends. The schedule is played forward
+// twice: once with median runtimes, once with p90 runtimes.
+func (pl *planner) forecast() {
+	for _, j := range pl.started {
+		d := &pl.decisions[j.index]
+		d.StartP50, d.StartP90 = pl.Now, pl.Now
+		if j.known() {
+			d.EndP50, d.EndP90 = pl.Now.Add(j.Runtime.P50), pl.Now.Add(j.Runtime.P90)
+		}
+	}
+	if pl.policy.ForecastEffort == 0 || len(pl.waiting) == 0 {
+		return
+	}
+	p50, p90 := pl.play(0.5), pl.play(0.9)
+	for i, j := range pl.waiting {
+		s50, s90 := p50[i], max(p50[i], p90[i])
+		if r := pl.reservations[j]; r != nil && r.deadline {
+			s50, s90 = min(s50, r.start), min(s90, r.start)
+		}
+		d := &pl.decisions[j.index]
+		if s50 == eventually {
+			continue
+		}
+		d.StartP50 = pl.Now.Add(s50)
+		if s90 < eventually {
+			d.StartP90 = pl.Now.Add(s90)
+		}
+		if !j.known() {
+			continue
+		}
+		d.EndP50 = d.StartP50.Add(j.Runtime.P50)
+		if s90 < eventually {
+			// The start and the runtime err independently: their spreads add as squares.
+			spread := math.Hypot(float64(s90-s50), float64(j.Runtime.P90-j.Runtime.P50))
+			d.EndP90 = d.EndP50.Add(time.Duration(spread))
+		}
+	}
+}
+
+// A play is the future as it would be if every job ran for the quantile of its
+// runtime at one level and nothing else came: EASY in planned order, with one
+// reservation at a time, by the same rules as the plan itself.
+type play struct {
+	*board
+	queue  []*job
+	starts []time.Duration // by place in queue; eventually if not foreseen
+	begun  []bool
+	idle   []int64 // free room of all nodes together, to tell at once that a gang cannot fit
+	effort int     // looks at a node that are left
+}
+
+// play returns when each waiting job starts, in the order of pl.waiting.
+func (pl *planner) play(level float64) []time.Duration {
+	f := &play{
+		board:  newBoard(pl.board.site),
+		starts: make([]time.Duration, len(pl.waiting)),
+		begun:  make([]bool, len(pl.waiting)),
+		idle:   make([]int64, pl.board.dims),
+		effort: pl.policy.ForecastEffort / 2,
+	}
+	copy(f.free, pl.lasting)
+	for _, o := range pl.occupants {
+		f.start(o.nodes, o.request, max(atLevel(o.rest, level), 1), o.owner)
+	}
+	for i, v := range f.free {
+		f.idle[i%f.dims] += v
+	}
+	slab := make([]job, len(pl.waiting))
+	for i, j := range pl.waiting {
+		slab[i] = *j
+		f.queue = append(f.queue, &slab[i])
+		slab[i].p90 = max(atLevel(j.Runtime, level), 1)
+		f.starts[i] = eventually
+		if nodes := f.class(j.Class); j.early > 0 && len(nodes) > 0 {
+			f.changes.push(change{at: j.early, node: nodes[0], request: slab[i].request}) // wakes it
+		}
+	}
+	f.run()
+	return f.starts
+}
+
+// atLevel is the quantile at level; eventually if nothing is known.
+func atLevel(q predictor.Quantiles[time.Duration], level float64) time.Duration {
+	if q.IsZero() {
+		return eventually
+	}
+	return q.At(level)
+}
+
+func (f *play) run() {
+	for from := 0; f.effort > 0; {
+		for from < len(f.queue) && f.begun[from] {
+			from++
+		}
+		if from == len(f.queue) {
+			return
+		}
+		head := from // the first that is not begun and may start
+		for head < len(f.queue) && (f.begun[head] || f.queue[head].early > f.now) {
+			head++
+		}
+		switch {
+		case head == len(f.queue):
+			if !f.step(from) {
+				return
+			}
+		case !f.tryAnywhere(head):
+			f.wait(head, from)
+		}
+	}
+	f.pour()
+}
+
+// wait reserves room for job i and moves on to its start, backfilling from place
+// first on. A job that never gets room is left out.
+func (f *play) wait(i, first int) {
+	j := f.queue[i]
+	f.effort -= len(f.changes)
+	if j.pods > 1 {
+		f.effort -= len(f.class(j.Class))
+	}
+	r := f.earliest(j)
+	f.begun[i] = true
+	if r == nil || r.start == eventually {
+		return
+	}
+	f.starts[i] = r.start
+	f.keep(r)
+	for f.now < r.start {
+		f.step(first)
+	}
+	each(r.nodes, func(n, _ int32) { f.promises[n] = f.promises[n][:0] })
+}
+
+// step moves on to the next time at which room changes and starts what then fits
+// on the nodes concerned, in order from place first on. It reports whether there
+// was such a time.
+func (f *play) step(first int) bool {
+	if len(f.changes) == 0 || f.changes[0].at == eventually {
+		return false
+	}
+	f.advance(f.changes[0].at)
+	touched := f.past
+	f.past = f.past[len(f.past):]
+	for _, c := range touched {
+		add(f.idle, c.request, c.pods)
+	}
+	tried := 0
+	for i := first; i < len(f.queue) && tried < window; i++ {
+		if f.begun[i] || f.queue[i].early > f.now {
+			continue
+		}
+		tried++
+		f.effort--
+		if f.queue[i].pods > 1 {
+			if fit(f.idle, f.queue[i].request, f.queue[i].pods) == f.queue[i].pods {
+				f.tryAnywhere(i)
+			}
+			continue
+		}
+		f.tryOn(i, touched)
+	}
+	f.past = touched[:0]
+	return true
+}
+
+// tryOn starts job i, of one pod, on the first of the touched nodes that has room.
+func (f *play) tryOn(i int, touched []change) {
+	j := f.queue[i]
+	for _, c := range touched {
+		if lacking(f.of(f.free, c.node), j.request) >= 0 || !f.allows(j.Class, c.node) {
+			continue
+		}
+		if fits, _ := f.unpromised(c.node, j, later(f.now, j.p90), 1); fits == 1 {
+			f.begin(i, []int{int(c.node)})
+			return
+		}
+	}
+}
+
+// tryAnywhere starts job i if it fits.
+func (f *play) tryAnywhere(i int) bool {
+	j := f.queue[i]
+	f.effort -= len(f.class(j.Class))
+	nodes, _ := f.place(j, later(f.now, j.p90))
+	if nodes != nil {
+		f.begin(i, nodes)
+	}
+	return nodes != nil
+}
+
+func (f *play) begin(i int, nodes []int) {
+	j := f.queue[i]
+	f.begun[i] = true
+	f.starts[i] = f.now
+	f.start(nodes, j.request, later(f.now, j.p90), &j.name)
+	add(f.idle, j.request, -int32(len(nodes)))
+}
+
+// pour foretells the jobs which the effort did not reach, as if the cluster were
+// one machine that works on them in order: each takes its dominant share of the
+// cluster times its runtime.
+func (f *play) pour() {
+	t := f.now
+	for i, j := range f.queue {
+		if f.begun[i] {
+			continue
+		}
+		f.starts[i] = max(t, j.early)
+		if j.p90 < eventually {
+			t = later(t, time.Duration(float64(j.p90)*min(j.share, 1)))
+		}
+	}
+}

@@ -1,0 +1,102 @@
+package scheduler
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A job is a Pending as the plan works with it.
+type job struct {
+	*Pending
+	index   int           // in Snapshot.Pending
+	name    string        // namespace/name, for reasons
+	pods    int           // at least 1
+	request []int64       // of one pod, dense
+	share   float64       // of the whole cluster, by its dominant resource
+	part    float64       // of the largest node, one pod, by its dominant resource
+	large   bool          // part is at least Policy.LargeShare
+	p90     time.Duration // planned runtime; eventually if unknown
+	early   time.Duration // not before; <= 0 is now
+
+	// Place in the order.
+	overdue bool
+	score   float64
+}
+
+func (j *job) known() bool { return !j.Runtime.IsZero() }
+
+// mean is the expected runtime that orders a known job.
+func (j *job) mean() time.Duration {
+	if j.Mean > 0 {
+		return j.Mean
+	}
+	return j.Runtime.P50
+}
+
+// newJobs returns the pending jobs in planned order: higher tiers first; within
+// a tier the overdue in order of submission, then those of known runtime by score
+// = runtime × share^a / (1 + wait/T), then those of unknown runtime in order of
+// submission. Ties go by submission, then by ID.
+func newJobs(s *Snapshot, p Policy, w *site) []*job {
+	slab := make([]job, len(s.Pending))
+	jobs := make([]*job, len(s.Pending))
+	for i := range s.Pending {
+		j := &slab[i]
+		jobs[i] = j
+		j.Pending = &s.Pending[i]
+		j.index = i
+		j.name = jobName(j.Pending)
+		j.pods = max(j.Pods, 1)
+		j.request = w.dense(j.Request)
+		j.share = share(j.request, j.pods, w.total)
+		j.part = share(j.request, 1, w.largest)
+		j.large = j.part >= p.LargeShare
+		j.p90 = eventually
+		if j.known() {
+			j.p90 = max(j.Runtime.P90, 0)
+		}
+		if !j.EarliestStart.IsZero() {
+			j.early = j.EarliestStart.Sub(s.Now)
+		}
+		wait := max(s.Now.Sub(j.Submitted), 0)
+		j.overdue = float64(wait) >= p.OverdueAfter*float64(p.AgeingTime)
+		j.score = math.Inf(1)
+		if j.known() {
+			j.score = j.mean().Seconds() * math.Pow(j.share, p.SizeExponent) /
+				(1 + float64(wait)/float64(p.AgeingTime))
+		}
+	}
+	slices.SortFunc(jobs, ahead)
+	return jobs
+}
+
+// ahead compares two jobs by planned order.
+func ahead(a, b *job) int {
+	if c := cmp.Compare(b.Tier, a.Tier); c != 0 {
+		return c
+	}
+	if a.overdue != b.overdue {
+		return truthFirst(a.overdue)
+	}
+	bySubmission := a.Submitted.Compare(b.Submitted)
+	if a.overdue && bySubmission != 0 {
+		return bySubmission
+	}
+	if a.known() != b.known() {
+		return truthFirst(a.known())
+	}
+	if c := cmp.Compare(a.score, b.score); c != 0 {
+		return c
+	}
+	return cmp.Or(bySubmission, strings.Compare(a.ID, b.ID), cmp.Compare(a.index, b.index))
+}
+
+func truthFirst(a bool) int {
+	if a {
+		return -1
+	}
+	return 1
+}

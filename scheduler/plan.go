@@ -1,0 +1,263 @@
+package scheduler
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/runcast/runcast/predictor"
+)
+
+// Plan decides for every pending job whether it starts now, and foretells when
+// the others will. It is deterministic, keeps no state and does not change s.
+// p must be valid.
+//
+// Room is planned with the p90 of what runs and of what starts; a job of ours
+// whose runtime is unknown ends eventually, after all others; a foreign pod
+// never ends.
+//
+//  1. Pods released earlier that no node has yet get their room first.
+//  2. Tier by tier, jobs with a deadline get the latest room that still meets it.
+//  3. Jobs are walked in planned order. Whatever fits starts. The first
+//     Policy.Reservations that do not fit get a reservation at the earliest time
+//     at which they will; all later ones start only if they leave it alone.
+//  4. A job that no node could ever run, or only nodes held by foreign pods, is
+//     held and blocks nobody.
+//  5. The schedule is played forward with median and with p90 runtimes.
+func Plan(s Snapshot, p Policy) Schedule {
+	w := newSite(&s)
+	pl := &planner{
+		Snapshot:     &s,
+		policy:       p,
+		board:        newBoard(w),
+		jobs:         newJobs(&s, p, w),
+		reservations: make(map[*job]*reservation),
+		decisions:    make([]Decision, len(s.Pending)),
+	}
+	pl.lasting = append(pl.lasting, w.capacity...)
+	pl.settle()
+	pl.findWide()
+	for i, j := range pl.jobs {
+		if i == 0 || j.Tier != pl.jobs[i-1].Tier {
+			pl.meetDeadlines(j.Tier)
+		}
+		pl.decisions[j.index] = pl.decide(j)
+	}
+	pl.forecast()
+	return pl.schedule()
+}
+
+// A planner is one run of Plan.
+type planner struct {
+	*Snapshot
+	policy  Policy
+	board   *board
+	jobs    []*job
+	lasting []int64 // room once every job of ours has ended
+
+	occupants    []occupant            // what runs, and what starts now
+	started      []*job                // in the order in which they start
+	waiting      []*job                // those that will start later, in planned order
+	blocked      []*job                // those of them that wait for room
+	reservations map[*job]*reservation // for deadlines, and for the first that do not fit
+	reserved     int                   // how many of these count for Policy.Reservations
+	large        []*job                // those with large pods, largest first
+	decisions    []Decision            // by index in Snapshot.Pending
+}
+
+// An occupant holds room from now until it ends.
+type occupant struct {
+	nodes   []int
+	request []int64
+	rest    predictor.Quantiles[time.Duration] // zero: eventually
+	owner   *string
+}
+
+// settle puts what runs on the board, first what is bound to nodes, then the pods
+// that have been released and are not bound yet.
+func (pl *planner) settle() {
+	var loose []*Running
+	for i := range pl.Running {
+		r := &pl.Running[i]
+		request := pl.board.dense(r.Request)
+		nodes := make([]int, 0, len(r.Pods))
+		for _, n := range r.Pods {
+			if n >= 0 && n < len(pl.Nodes) {
+				nodes = append(nodes, n)
+			}
+		}
+		if len(nodes) < len(r.Pods) {
+			loose = append(loose, r)
+		}
+		slices.Sort(nodes)
+		pl.occupy(r, nodes, request)
+	}
+	for _, r := range loose {
+		for _, n := range r.Pods {
+			if n < 0 || n >= len(pl.Nodes) {
+				pl.settlePod(r)
+			}
+		}
+	}
+}
+
+// occupy puts pods of a running job on the board.
+func (pl *planner) occupy(r *Running, nodes []int, request []int64) {
+	if r.Foreign {
+		each(nodes, func(n, pods int32) {
+			add(pl.board.of(pl.board.free, n), request, -pods)
+			add(pl.board.of(pl.lasting, n), request, -pods)
+		})
+		return
+	}
+	pl.occupants = append(pl.occupants, occupant{nodes, request, r.Remaining, &r.ID})
+	pl.board.start(nodes, request, restOf(r), &r.ID)
+}
+
+// settlePod finds room for one pod that kube-scheduler has yet to bind, now or as
+// early as possible. If there never is any, the pod takes none from others.
+func (pl *planner) settlePod(r *Running) {
+	j := &job{Pending: &Pending{ID: r.ID, Class: r.Class, Runtime: r.Remaining}, name: trimID(r.ID),
+		pods: 1, request: pl.board.dense(r.Request), p90: restOf(r)}
+	j.part = share(j.request, 1, pl.board.largest)
+	j.large = j.part >= pl.policy.LargeShare
+	if nodes, _ := pl.board.place(j, j.p90); nodes != nil {
+		pl.occupy(r, nodes, j.request)
+	} else if res := pl.board.earliest(j); res != nil && !r.Foreign {
+		res.name = j.name
+		pl.board.keep(res)
+	}
+}
+
+// restOf is the time until which a running job is planned to run: an overrun
+// extends the plan, so it is never now.
+func restOf(r *Running) time.Duration {
+	if r.Foreign || r.Remaining.IsZero() {
+		return eventually
+	}
+	return max(r.Remaining.P90, 1)
+}
+
+// findWide keeps the board's widest waiting job up to date: called before the
+// first start and whenever that job starts.
+func (pl *planner) findWide() {
+	if pl.large == nil {
+		for _, j := range pl.jobs {
+			if j.large && j.early <= 0 && pl.board.fitAll(pl.lasting, pl.board.class(j.Class), j.request, j.pods) {
+				pl.large = append(pl.large, j)
+			}
+		}
+		slices.SortStableFunc(pl.large, func(a, b *job) int { return cmp.Compare(b.part, a.part) })
+	}
+	pl.board.wide = nil
+	for len(pl.large) > 0 && pl.decisions[pl.large[0].index].Verdict.Starts() {
+		pl.large = pl.large[1:]
+	}
+	if len(pl.large) > 0 {
+		pl.board.wide = pl.large[0]
+	}
+}
+
+// meetDeadlines reserves room for the jobs of one tier that can still meet their
+// deadline, the earliest first.
+func (pl *planner) meetDeadlines(tier int32) {
+	var due []*job
+	for _, j := range pl.jobs {
+		if j.Tier == tier && !j.Deadline.IsZero() {
+			due = append(due, j)
+		}
+	}
+	slices.SortStableFunc(due, func(a, b *job) int { return a.Deadline.Compare(b.Deadline) })
+	for _, j := range due {
+		if len(pl.reservations)-pl.reserved >= pl.policy.DeadlineReservations {
+			return
+		}
+		if r := pl.board.latest(j, j.Deadline.Sub(pl.Now)); r != nil {
+			pl.reserve(j, r)
+		}
+	}
+}
+
+func (pl *planner) reserve(j *job, r *reservation) {
+	r.name = j.name
+	pl.reservations[j] = r
+	pl.board.keep(r)
+}
+
+// decide starts j, reserves for it, or lets it wait.
+func (pl *planner) decide(j *job) Decision {
+	d := Decision{Job: j.index, Verdict: Held}
+	if j.early > 0 {
+		if d.Reason = pl.hopeless(j); d.Reason != "" {
+			return d
+		}
+		d.Reason = "may not start before " + pl.clock(j.early)
+		pl.waiting = append(pl.waiting, j)
+		return d
+	}
+	own := pl.reservations[j]
+	if own != nil {
+		pl.board.drop(own)
+	}
+	nodes, short := pl.board.place(j, j.p90)
+	if nodes != nil {
+		d.Nodes, d.Verdict = nodes, Backfilled
+		if len(pl.blocked) == 0 {
+			d.Verdict = Released
+		}
+		d.Reason = pl.startReason(j, nodes, d.Verdict, own)
+		pl.begin(j, nodes, d)
+		return d
+	}
+	if own != nil {
+		pl.board.keep(own)
+	} else if d.Reason = pl.hopeless(j); d.Reason != "" {
+		return d
+	} else if pl.reserved < pl.policy.Reservations {
+		if own = pl.board.earliest(j); own != nil {
+			pl.reserve(j, own)
+			pl.reserved++
+		}
+	}
+	if own != nil {
+		d.Verdict, d.Nodes = Reserved, own.nodes
+		d.Reason = pl.reservedReason(j, own, short)
+	} else {
+		d.Reason = pl.heldReason(j, short)
+	}
+	pl.waiting = append(pl.waiting, j)
+	pl.blocked = append(pl.blocked, j)
+	return d
+}
+
+func (pl *planner) begin(j *job, nodes []int, d Decision) {
+	delete(pl.reservations, j)
+	pl.decisions[j.index] = d
+	pl.started = append(pl.started, j)
+	pl.occupants = append(pl.occupants, occupant{nodes, j.request, j.Runtime, &j.name})
+	pl.board.start(nodes, j.request, j.p90, &j.name)
+	if pl.board.wide == j {
+		pl.findWide()
+	}
+}
+
+// schedule puts the decisions in their final order.
+func (pl *planner) schedule() Schedule {
+	order := make([]Decision, 0, len(pl.jobs))
+	for _, j := range pl.started {
+		order = append(order, pl.decisions[j.index])
+	}
+	starting := len(order)
+	for _, j := range pl.jobs {
+		if d := pl.decisions[j.index]; !d.Verdict.Starts() {
+			order = append(order, d)
+		}
+	}
+	slices.SortStableFunc(order[starting:], func(a, b Decision) int {
+		if a.StartP50.IsZero() != b.StartP50.IsZero() {
+			return truthFirst(b.StartP50.IsZero())
+		}
+		return a.StartP50.Compare(b.StartP50)
+	})
+	return Schedule{Decisions: order}
+}

@@ -1,0 +1,71 @@
+package scheduler
+
+import (
+	"errors"
+	"math"
+	"time"
+)
+
+// A Policy holds the few numbers that Plan may be tuned with. DefaultPolicy is
+// the one to start from; the zero Policy is not valid.
+type Policy struct {
+	// SizeExponent is a in score = expected runtime × dominant share^a / (1 + wait/T).
+	// 0 puts short jobs first whatever their size: best while the queue is short.
+	// 1 puts small areas first: best while a long queue is drained. At least 0.
+	SizeExponent float64
+	// AgeingTime is T: a job that has waited for T counts as half as long. Positive.
+	AgeingTime time.Duration
+	// OverdueAfter is how many AgeingTimes a job may wait before it goes to the
+	// head of its tier, where jobs stand in order of submission: no stream of
+	// shorter jobs delays a job for longer. 0 makes every job overdue, which is
+	// plain order of submission. At least 0.
+	OverdueAfter float64
+	// Reservations is how many jobs that do not fit get their room reserved, in
+	// order (EASY has 1). With 0 whatever fits starts, and wide jobs starve. At least 0.
+	Reservations int
+	// DeadlineReservations is how many jobs with a deadline, earliest deadline
+	// first within each tier, get a reservation of their own that still meets it.
+	// At least 0.
+	DeadlineReservations int
+	// LargeShare is the part of the largest node from which a pod counts as
+	// large: large pods go to the roomiest nodes, smaller ones to the tightest.
+	// From 0 to 1.
+	LargeShare float64
+	// ForecastEffort bounds the work of foretelling starts and ends, counted in
+	// looks at one node; what it does not reach is foretold as if the cluster were
+	// one machine (see forecast.go). 0 forecasts only what starts now. At least 0.
+	ForecastEffort int
+}
+
+// DefaultPolicy returns the policy that Plan runs with if nothing else is known
+// of the workload.
+func DefaultPolicy() Policy {
+	return Policy{
+		SizeExponent:         0.5,
+		AgeingTime:           12 * time.Hour,
+		OverdueAfter:         14, // a week
+		Reservations:         1,
+		DeadlineReservations: 16,
+		LargeShare:           0.5,
+		ForecastEffort:       4_000_000,
+	}
+}
+
+// Validate reports every field that is out of its range.
+func (p Policy) Validate() error {
+	var errs []error
+	check := func(ok bool, text string) {
+		if !ok {
+			errs = append(errs, errors.New(text))
+		}
+	}
+	amount := func(x float64) bool { return x >= 0 && !math.IsInf(x, 0) }
+	check(amount(p.SizeExponent), "size exponent: expected a finite number of at least 0")
+	check(p.AgeingTime > 0, "ageing time: expected a positive duration")
+	check(amount(p.OverdueAfter), "overdue after: expected a finite number of at least 0")
+	check(p.Reservations >= 0, "reservations: expected at least 0")
+	check(p.DeadlineReservations >= 0, "deadline reservations: expected at least 0")
+	check(p.LargeShare >= 0 && p.LargeShare <= 1, "large share: expected a number from 0 to 1")
+	check(p.ForecastEffort >= 0, "forecast effort: expected at least 0")
+	return errors.Join(errs...)
+}

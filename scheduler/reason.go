@@ -1,0 +1,187 @@
+package scheduler
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/runcast/runcast/predictor"
+)
+
+// jobName is what reasons call a pending job: namespace/name, or else its ID.
+func jobName(p *Pending) string {
+	switch {
+	case p.Name == "":
+		return trimID(p.ID)
+	case p.Namespace == "":
+		return p.Name
+	}
+	return p.Namespace + "/" + p.Name
+}
+
+// trimID drops the time of creation from an ID "namespace/name@created".
+func trimID(id string) string {
+	name, _, _ := strings.Cut(id, "@")
+	return name
+}
+
+// clock writes a time as seen from now: with seconds if it is near, with the date
+// if it is on another day.
+func (pl *planner) clock(d time.Duration) string {
+	t := pl.Now.Add(d)
+	layout := "15:04"
+	if d < 10*time.Minute {
+		layout = "15:04:05"
+	}
+	if t.YearDay() != pl.Now.YearDay() || t.Year() != pl.Now.Year() {
+		layout = "2 Jan " + layout
+	}
+	return t.Format(layout)
+}
+
+// at writes when a reservation starts: " at 15:00".
+func (pl *planner) at(r *reservation) string {
+	if r.start == eventually {
+		return ", whose start nobody can foresee"
+	}
+	return " at " + pl.clock(r.start)
+}
+
+// quantity writes an amount of a resource with its name: "1.5 cpu", "16GiB memory",
+// "8 nvidia.com/gpu".
+func quantity(resource string, v int64) string {
+	switch {
+	case resource == "cpu":
+		return strconv.FormatFloat(float64(v)/1000, 'f', -1, 64) + " cpu"
+	case resource == "memory", resource == "ephemeral-storage", strings.HasPrefix(resource, "hugepages-"):
+		return predictor.Bytes(v).String() + " " + resource
+	}
+	return strconv.FormatInt(v, 10) + " " + resource
+}
+
+// demand says what j waits for, by the resource it lacks.
+func (pl *planner) demand(j *job, short shortage) string {
+	what := "room"
+	if short.resource >= 0 {
+		what = quantity(pl.Resources[short.resource], j.request[short.resource])
+	}
+	if j.pods == 1 {
+		return what + " on one node"
+	}
+	return fmt.Sprintf("%d pods of %s (%d fit now)", j.pods, what, short.fits)
+}
+
+// startReason says why j starts now. own is the reservation it had.
+func (pl *planner) startReason(j *job, nodes []int, v Verdict, own *reservation) string {
+	switch {
+	case v == Released:
+		return "starts in its turn"
+	case own != nil:
+		return "starts ahead of its turn, to end by its deadline at " + pl.clock(j.Deadline.Sub(pl.Now))
+	}
+	// Name the reservation it comes nearest to: the first one it ends before, or
+	// else one that it leaves enough room.
+	var before, beside *reservation
+	for _, n := range nodes {
+		for _, p := range pl.board.promises[n] {
+			if outlasts(j.p90, p.at) {
+				beside = p.owner
+			} else if before == nil || p.at < before.start {
+				before = p.owner
+			}
+		}
+	}
+	switch {
+	case before != nil:
+		return fmt.Sprintf("starts ahead of its turn: ends by %s at the latest (p90), before %s's reservation%s",
+			pl.clock(j.p90), before.name, pl.at(before))
+	case beside != nil:
+		return fmt.Sprintf("starts ahead of its turn: leaves the room reserved for %s%s", beside.name, pl.at(beside))
+	}
+	return "starts ahead of its turn: uses no reserved node"
+}
+
+func (pl *planner) reservedReason(j *job, r *reservation, short shortage) string {
+	text := "waits for " + pl.demand(j, short)
+	switch {
+	case r.deadline:
+		return fmt.Sprintf("%s; starts at %s at the latest, to end by its deadline at %s",
+			text, pl.clock(r.start), pl.clock(j.Deadline.Sub(pl.Now)))
+	case r.start == eventually && r.cause != nil:
+		return fmt.Sprintf("%s, free when %s ends, whose remaining time is unknown", text, trimID(*r.cause))
+	case r.cause != nil:
+		return fmt.Sprintf("%s, expected at %s (p90) when %s ends", text, pl.clock(r.start), trimID(*r.cause))
+	}
+	return fmt.Sprintf("%s, expected at %s (p90)", text, pl.clock(r.start))
+}
+
+func (pl *planner) heldReason(j *job, short shortage) string {
+	var text string
+	if r := short.promised; r != nil {
+		end := "has no known end"
+		if j.known() {
+			end = "ends by " + pl.clock(j.p90) + " (p90)"
+		}
+		text = fmt.Sprintf("would delay the reservation of %s%s: %s", r.name, pl.at(r), end)
+	} else {
+		text = "waits for " + pl.demand(j, short)
+	}
+	if !j.Deadline.IsZero() {
+		text += "; cannot be sure to meet its deadline at " + pl.clock(j.Deadline.Sub(pl.Now))
+	}
+	switch n := len(pl.blocked); n {
+	case 0:
+		return text
+	case 1:
+		return text + "; behind " + pl.blocked[0].name
+	default:
+		return fmt.Sprintf("%s; behind %s and %d more", text, pl.blocked[0].name, n-1)
+	}
+}
+
+// hopeless says why no end of a job of ours can ever make room for j; empty if one can.
+func (pl *planner) hopeless(j *job) string {
+	b := pl.board
+	class := b.class(j.Class)
+	switch {
+	case b.fitAll(pl.lasting, class, j.request, j.pods):
+		return ""
+	case len(class) == 0:
+		return "no node may run it: none is ready and matches its node selector, affinity and tolerations"
+	case b.fitAll(b.capacity, class, j.request, j.pods):
+		return "waits for room held by pods outside the queue, whose end is unknown: " + pl.tooSmall(j, pl.lasting)
+	}
+	return "cannot run here: " + pl.tooSmall(j, b.capacity)
+}
+
+// tooSmall says which resource of room, which is all nodes', is too small for j.
+func (pl *planner) tooSmall(j *job, room []int64) string {
+	b := pl.board
+	most, on := make([]int64, b.dims), make([]int32, b.dims)
+	pods := 0
+	for i, n := range b.class(j.Class) {
+		pods += fit(b.of(room, n), j.request, j.pods)
+		for r, v := range b.of(room, n) {
+			if i == 0 || v > most[r] {
+				most[r], on[r] = v, n
+			}
+		}
+	}
+	for r, q := range j.request {
+		if q > 0 && q > most[r] {
+			return fmt.Sprintf("a pod asks for %s and the largest node it may use, %s, has %s",
+				quantity(pl.Resources[r], q), pl.Nodes[on[r]].Name, quantity(pl.Resources[r], max(most[r], 0)))
+		}
+	}
+	if pods > 0 {
+		return fmt.Sprintf("it asks for %d pods and the nodes it may use hold %d of them", j.pods, pods)
+	}
+	var parts []string
+	for r, q := range j.request {
+		if q > 0 && pl.Resources[r] != "pods" {
+			parts = append(parts, quantity(pl.Resources[r], q))
+		}
+	}
+	return "no single node it may use has " + strings.Join(parts, " and ")
+}

@@ -1,0 +1,94 @@
+package scheduler
+
+import "time"
+
+// A board is the room on every node at one time, and how it will change: the
+// ends of what runs and the starts and ends of what has been reserved.
+//
+// Room only shrinks at the start of a reservation. So a job that starts at the
+// board's time and ends at e delays nothing if its pods fit now and at every
+// start of a reservation before e, node by node: that is what promises are for.
+type board struct {
+	*site
+	now      time.Duration
+	free     []int64 // dims for each node; negative where pods exceed what is allocatable
+	changes  changes
+	promises [][]promise // by node; on few nodes there is any
+	past     []change    // applied by advance, for rewind
+
+	wide   *job    // the job with the largest pod that waits; nil if none is large
+	counts []int   // scratch of earliest: pods by node
+	slots  []slot  // scratch of place
+	blame  []int32 // scratch of place: nodes by the resource they lack
+}
+
+// A promise is the room on a node that no reservation needs at the time at which
+// one of them starts there.
+type promise struct {
+	at    time.Duration
+	owner *reservation
+	extra []int64
+}
+
+func newBoard(w *site) *board {
+	b := &board{
+		site:     w,
+		promises: make([][]promise, len(w.nodes)),
+		counts:   make([]int, len(w.nodes)),
+		blame:    make([]int32, w.dims),
+	}
+	b.free = append(b.free, w.capacity...)
+	return b
+}
+
+// add makes room, which is one node's, larger by pods × request.
+func add(room, request []int64, pods int32) {
+	for r, q := range request {
+		room[r] += q * int64(pods)
+	}
+}
+
+// start takes room for pods on nodes from now until end.
+func (b *board) start(nodes []int, request []int64, end time.Duration, owner *string) {
+	each(nodes, func(n, pods int32) {
+		add(b.of(b.free, n), request, -pods)
+		b.changes.push(change{end, n, pods, request, owner})
+		for _, p := range b.promises[n] {
+			if outlasts(end, p.at) {
+				add(p.extra, request, -pods)
+			}
+		}
+	})
+}
+
+// each calls f for every run of equal nodes, which has one element for each pod.
+func each(nodes []int, f func(n, pods int32)) {
+	for i := 0; i < len(nodes); {
+		k := i + 1
+		for k < len(nodes) && nodes[k] == nodes[i] {
+			k++
+		}
+		f(int32(nodes[i]), int32(k-i))
+		i = k
+	}
+}
+
+// advance moves the board to time t, which is not before its own.
+func (b *board) advance(t time.Duration) {
+	for len(b.changes) > 0 && b.changes[0].at <= t {
+		c := b.changes.pop()
+		add(b.of(b.free, c.node), c.request, c.pods)
+		b.past = append(b.past, c)
+	}
+	b.now = t
+}
+
+// rewind moves the board back to time t, undoing every advance since.
+func (b *board) rewind(t time.Duration) {
+	for _, c := range b.past {
+		add(b.of(b.free, c.node), c.request, -c.pods)
+		b.changes.push(c)
+	}
+	b.past = b.past[:0]
+	b.now = t
+}
