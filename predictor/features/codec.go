@@ -1,0 +1,241 @@
+package features
+
+import (
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/runcast/runcast/predictor"
+)
+
+// AppendBinary appends the state to b; equal states give equal bytes:
+//
+//	runs observed
+//	texts: those that runs mention, in the order in which they first do
+//	runs:  those that groups remember, in order of observation; texts by number,
+//	       times and amounts as varints
+//	groups: by key; their runs by number
+func (s *State) AppendBinary(b []byte) ([]byte, error) {
+	var runs []*Run
+	seen := map[*Run]uint64{}
+	keys := slices.Sorted(maps.Keys(s.groups))
+	for _, k := range keys {
+		for _, r := range s.groups[k].Runs {
+			if _, ok := seen[r]; !ok {
+				seen[r] = 0
+				runs = append(runs, r)
+			}
+		}
+	}
+	slices.SortFunc(runs, func(a, b *Run) int { return cmp.Compare(a.sequence, b.sequence) })
+	w := writer{numbers: map[string]uint64{}}
+	for i, r := range runs {
+		seen[r] = uint64(i)
+		w.run(r)
+	}
+	body := w.b
+
+	w.b = binary.AppendUvarint(b, s.runs)
+	w.uint(uint64(len(w.texts)))
+	for _, t := range w.texts {
+		w.uint(uint64(len(t)))
+		w.b = append(w.b, t...)
+	}
+	w.uint(uint64(len(runs)))
+	w.b = append(w.b, body...)
+	w.uint(uint64(len(keys)))
+	for _, k := range keys {
+		g := s.groups[k]
+		w.b = binary.LittleEndian.AppendUint64(w.b, uint64(k))
+		w.uint(uint64(g.Count))
+		w.uint(g.last)
+		w.uint(uint64(len(g.Runs)))
+		for _, r := range g.Runs {
+			w.uint(seen[r])
+		}
+	}
+	return w.b, nil
+}
+
+// UnmarshalBinary replaces the state by the one that AppendBinary wrote. Anything
+// else is ErrDamaged; the state is then unchanged.
+func (s *State) UnmarshalBinary(b []byte) error {
+	d := reader{b: b}
+	state := State{groups: map[Key]*Group{}, runs: d.uint()}
+	for range d.count(1) {
+		d.texts = append(d.texts, string(d.bytes(d.count(1))))
+	}
+	var runs []*Run
+	for range d.count(8) {
+		runs = append(runs, d.run())
+	}
+	for range d.count(11) {
+		k := Key(binary.LittleEndian.Uint64(d.bytes(8)))
+		g := &Group{Count: int(d.uint()), last: d.uint()}
+		n := d.count(1)
+		if n == 0 || n > Window || g.Count < n || state.groups[k] != nil {
+			d.fail("group %x: bad number of runs", k)
+			break
+		}
+		g.Runs = make([]*Run, 0, n)
+		for range n {
+			i := d.uint()
+			if i >= uint64(len(runs)) {
+				d.fail("group %x: no run %d", k, i)
+				break
+			}
+			g.Runs = append(g.Runs, runs[i])
+		}
+		state.groups[k] = g
+	}
+	if len(d.b) > 0 {
+		d.fail("%d bytes too many", len(d.b))
+	}
+	if d.err != nil {
+		return d.err
+	}
+	*s = state
+	return nil
+}
+
+// writer appends to b and numbers the texts it meets.
+type writer struct {
+	b       []byte
+	texts   []string
+	numbers map[string]uint64
+}
+
+func (w *writer) uint(x uint64) { w.b = binary.AppendUvarint(w.b, x) }
+func (w *writer) int(x int64)   { w.b = binary.AppendVarint(w.b, x) }
+
+func (w *writer) text(s string) {
+	n, ok := w.numbers[s]
+	if !ok {
+		n = uint64(len(w.texts))
+		w.texts, w.numbers[s] = append(w.texts, s), n
+	}
+	w.uint(n)
+}
+
+func (w *writer) time(t time.Time) {
+	w.int(t.Unix())
+	w.uint(uint64(t.Nanosecond()))
+}
+
+func (w *writer) run(r *Run) {
+	w.uint(r.sequence)
+	w.text(r.ID)
+	w.text(r.Name)
+	w.text(string(r.Outcome))
+	w.time(r.Submitted)
+	w.time(r.Finished)
+	w.int(int64(r.Runtime))
+	w.int(int64(r.Limit))
+	w.int(int64(r.Memory))
+	w.int(int64(r.MemoryRequest))
+	w.uint(flag(r.RuntimeCensored) | flag(r.MemoryCensored)<<1)
+	w.uint(uint64(len(r.Inputs)))
+	for _, in := range r.Inputs {
+		w.text(in.Name)
+		w.b = binary.LittleEndian.AppendUint64(w.b, math.Float64bits(in.Value))
+	}
+}
+
+func flag(b bool) uint64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// reader takes from b. After the first error it yields zeros and takes nothing.
+type reader struct {
+	b     []byte
+	texts []string
+	err   error
+}
+
+func (d *reader) fail(format string, args ...any) {
+	if d.err == nil {
+		d.err = fmt.Errorf("history: %s: %w", fmt.Sprintf(format, args...), predictor.ErrDamaged)
+	}
+	d.b = nil
+}
+
+func (d *reader) uint() uint64 {
+	x, n := binary.Uvarint(d.b)
+	if n <= 0 {
+		d.fail("bad number")
+		return 0
+	}
+	d.b = d.b[n:]
+	return x
+}
+
+func (d *reader) int() int64 {
+	x, n := binary.Varint(d.b)
+	if n <= 0 {
+		d.fail("bad number")
+		return 0
+	}
+	d.b = d.b[n:]
+	return x
+}
+
+// count reads how many elements of at least size bytes follow.
+func (d *reader) count(size int) int {
+	n := d.uint()
+	if n > uint64(len(d.b)/size) {
+		d.fail("%d elements do not fit", n)
+		return 0
+	}
+	return int(n)
+}
+
+// bytes takes n bytes; zeros if there are fewer.
+func (d *reader) bytes(n int) []byte {
+	if n > len(d.b) {
+		d.fail("too short")
+		return make([]byte, n)
+	}
+	b := d.b[:n]
+	d.b = d.b[n:]
+	return b
+}
+
+func (d *reader) text() string {
+	i := d.uint()
+	if i >= uint64(len(d.texts)) {
+		d.fail("no text %d", i)
+		return ""
+	}
+	return d.texts[i]
+}
+
+func (d *reader) time() time.Time {
+	seconds, nanos := d.int(), d.uint()
+	return time.Unix(seconds, int64(nanos%1e9)).UTC()
+}
+
+func (d *reader) run() *Run {
+	r := &Run{
+		sequence: d.uint(),
+		ID:       d.text(), Name: d.text(), Outcome: predictor.Outcome(d.text()),
+		Submitted: d.time(), Finished: d.time(),
+		Runtime: time.Duration(d.int()), Limit: time.Duration(d.int()),
+		Memory: predictor.Bytes(d.int()), MemoryRequest: predictor.Bytes(d.int()),
+	}
+	flags := d.uint()
+	r.RuntimeCensored, r.MemoryCensored = flags&1 != 0, flags&2 != 0
+	if n := d.count(9); n > 0 {
+		r.Inputs = make([]Input, n)
+		for i := range r.Inputs {
+			r.Inputs[i] = Input{d.text(), math.Float64frombits(binary.LittleEndian.Uint64(d.bytes(8)))}
+		}
+	}
+	return r
+}

@@ -1,0 +1,117 @@
+package features
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/runcast/runcast/predictor"
+)
+
+// part is one aspect of a job that groups may have in common; a set of them is a mask.
+type part uint16
+
+const (
+	who      part = 1 << iota // namespace and user
+	what                      // family, else owner, else name, word for word
+	kind                      // template of what
+	command                   // template of the command
+	image                     // without tag and digest
+	version                   // image with tag and digest
+	queue                     // queue and namespace
+	shape                     // gang size, requests, GPU model, node type, cluster, priority
+	limit                     // kill limit and the user's expectation
+	inputs                    // declared features
+	numParts = iota
+)
+
+// A Level is one way to group jobs: those with certain parts in common.
+type Level struct {
+	Name  string
+	parts part
+}
+
+// NumLevels is the number of Levels.
+const NumLevels = 15
+
+// OwnLevels is the number of levels, the finest ones, whose jobs have the same
+// name, owner, family or command: a job with runs there is not new.
+const OwnLevels = 7
+
+// Levels are the back-off levels, finest first. Where a job lacks a part, levels
+// coincide; KeysOf then keeps the coarsest of them.
+var Levels = [NumLevels]Level{
+	{"inputs", who | what | command | version | queue | shape | limit | inputs},
+	{"configuration", who | what | command | version | queue | shape | limit},
+	{"name, shape", who | what | command | shape},
+	{"name, limit", who | what | command | limit},
+	{"name", who | what},
+	{"template", who | kind},
+	{"command", who | image | command},
+	{"user, shape, limit", who | shape | limit},
+	{"user, limit", who | limit},
+	{"user", who},
+	{"name of any user", kind | command},
+	{"image", image | shape},
+	{"queue, shape, limit", queue | shape | limit},
+	{"queue", queue},
+	{"all", 0},
+}
+
+// Describe says in words what the jobs of a level have in common with s: "user
+// alice, name train".
+func (l Level) Describe(s *predictor.JobSpec) string {
+	var d []string
+	add := func(p part, label, value string) {
+		if l.parts&p != 0 && value != "" {
+			d = append(d, label+" "+clip(value))
+		}
+	}
+	add(who|queue, "namespace", s.Namespace)
+	add(who, "user", s.User)
+	label, value := subject(s)
+	add(what, label, value)
+	add(kind, label+" like", Template(value))
+	add(command, "command like", Template(s.Command))
+	add(version, "image", s.Image)
+	add(image, "image", repository(s.Image))
+	add(queue, "queue", s.Queue)
+	add(shape, "shape", describeShape(s))
+	add(limit, "limit", positive(s.RuntimeLimit))
+	add(limit, "expected runtime", positive(s.ExpectedRuntime))
+	if n := len(s.Features); n > 0 {
+		add(inputs, "equal inputs:", strconv.Itoa(n))
+	}
+	if len(d) == 0 {
+		return "all jobs"
+	}
+	return strings.Join(d, ", ")
+}
+
+func describeShape(s *predictor.JobSpec) string {
+	d := fmt.Sprintf("%d × %g cores", s.Gang(), s.Requests.CPUCores)
+	if s.Requests.Memory > 0 {
+		d += " " + s.Requests.Memory.String()
+	}
+	if s.Requests.GPUs > 0 {
+		d += fmt.Sprintf(" %g GPUs", s.Requests.GPUs)
+	}
+	return d
+}
+
+func positive(d time.Duration) string {
+	if d <= 0 {
+		return ""
+	}
+	return d.String()
+}
+
+// clip shortens what a person reads.
+func clip(s string) string {
+	const most = 80
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
+}

@@ -1,0 +1,95 @@
+package model
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// A point is a past observation and its weight among others.
+type point struct {
+	log      float64
+	weight   float64
+	censored bool
+}
+
+// A distribution is a weighted empirical distribution of logarithms: points in
+// ascending order whose weights sum to at most one. What lacks to one is mass
+// beyond the last point: runs of which only a lower bound is known.
+type distribution struct {
+	points []point
+	level  int // that most of the weight comes from
+	runs   int // exact observations of that level
+	cold   bool
+}
+
+// productLimit turns weighted observations, some of them censored, into a
+// distribution (Kaplan and Meier, 1958): the mass of a lower bound goes to the
+// points above it. It sorts and reuses points.
+func productLimit(points []point) []point {
+	slices.SortFunc(points, func(a, b point) int {
+		if c := cmp.Compare(a.log, b.log); c != 0 {
+			return c
+		}
+		switch { // at a tie the exact ones come first: the bound says "more than"
+		case a.censored == b.censored:
+			return 0
+		case b.censored:
+			return -1
+		}
+		return 1
+	})
+	atRisk := 0.0
+	for _, p := range points {
+		atRisk += p.weight
+	}
+	surviving, exact := 1.0, points[:0]
+	for _, p := range points {
+		if !p.censored && atRisk > 0 {
+			mass := surviving * min(p.weight/atRisk, 1)
+			surviving -= mass
+			exact = append(exact, point{log: p.log, weight: mass})
+		}
+		atRisk -= p.weight
+	}
+	return exact
+}
+
+// quantile returns the smallest point with at least level of the mass at or below
+// it; beyond the mass of all points, the last one. There must be a point.
+func (d *distribution) quantile(level float64) float64 {
+	sum := 0.0
+	for _, p := range d.points {
+		if sum += p.weight; sum >= level {
+			return p.log
+		}
+	}
+	return d.points[len(d.points)-1].log
+}
+
+// mean returns the expected value on the linear scale; mass beyond the last point
+// counts as that point.
+func (d *distribution) mean() float64 {
+	sum, mass := 0.0, 0.0
+	for _, p := range d.points {
+		sum += p.weight * math.Exp(p.log)
+		mass += p.weight
+	}
+	return sum + max(1-mass, 0)*math.Exp(d.points[len(d.points)-1].log)
+}
+
+// above returns the distribution given that the value exceeds log, and the mass
+// that was above it.
+func (d *distribution) above(log float64) (distribution, float64) {
+	i, below := 0, 0.0
+	for i < len(d.points) && d.points[i].log <= log {
+		below += d.points[i].weight
+		i++
+	}
+	mass := max(1-below, 0)
+	rest := distribution{points: slices.Clone(d.points[i:]), level: d.level}
+	for j := range rest.points {
+		rest.points[j].weight /= mass
+	}
+	return rest, mass
+}

@@ -1,0 +1,97 @@
+package train
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+)
+
+// Metrics say how good a predictor was on the judged jobs. Amounts are in seconds
+// (target runtime) or bytes (target memory), shares from 0 to 1. The point
+// estimate is the p50; a baseline's p50 and p90 are both its point.
+type Metrics struct {
+	MAE         float64 `json:"mae"`            // mean |p50 - actual|
+	MedAE       float64 `json:"medae"`          // median |p50 - actual|
+	MedAPE      float64 `json:"medape"`         // median |p50 - actual| / actual, a share
+	Within2x    float64 `json:"within_2x"`      // share with actual/2 <= p50 <= 2 actual
+	Within25Pct float64 `json:"within_25pct"`   // share with |p50 - actual| <= actual/4
+	Under       float64 `json:"underestimates"` // share with p50 < actual
+	PinballP50  float64 `json:"pinball_p50"`    // mean pinball loss of the p50 at 0.5: half the MAE
+	PinballP90  float64 `json:"pinball_p90"`    // mean pinball loss of the p90 at 0.9
+	CoverageP50 float64 `json:"coverage_p50"`   // share with actual <= p50
+	CoverageP90 float64 `json:"coverage_p90"`   // share with actual <= p90
+	Concordance float64 `json:"concordance"`    // share of pairs of different actuals that the p50s order rightly; a tie counts half
+
+	// Of the target memory only.
+	*MemoryMetrics `json:",omitempty"`
+}
+
+// Pinball is the loss of predicting q for the quantile at level when x came: the
+// scoring rule that the true quantile minimises (Koenker and Bassett, 1978).
+func Pinball(level, q, x float64) float64 {
+	if x > q {
+		return level * (x - q)
+	}
+	return (1 - level) * (q - x)
+}
+
+// An outcome is what one predictor said of one job and what came.
+type outcome struct{ p50, p90, actual float64 }
+
+// concordancePairs is how many random pairs the concordance is taken over.
+const concordancePairs = 100_000
+
+// measure computes the metrics of what one predictor said; all zero of nothing.
+func measure(said []outcome, seed uint64) Metrics {
+	var m Metrics
+	n := float64(len(said))
+	if n == 0 {
+		return m
+	}
+	abs, rel := make([]float64, len(said)), make([]float64, len(said))
+	share := func(count *float64, ok bool) {
+		if ok {
+			*count += 1 / n
+		}
+	}
+	for i, o := range said {
+		abs[i] = math.Abs(o.p50 - o.actual)
+		rel[i] = abs[i] / o.actual
+		m.MAE += abs[i] / n
+		m.PinballP50 += Pinball(0.5, o.p50, o.actual) / n
+		m.PinballP90 += Pinball(0.9, o.p90, o.actual) / n
+		share(&m.Within2x, o.p50 <= 2*o.actual && o.actual <= 2*o.p50)
+		share(&m.Within25Pct, rel[i] <= 0.25)
+		share(&m.Under, o.p50 < o.actual)
+		share(&m.CoverageP50, o.actual <= o.p50)
+		share(&m.CoverageP90, o.actual <= o.p90)
+	}
+	slices.Sort(abs)
+	slices.Sort(rel)
+	m.MedAE, m.MedAPE = middle(abs), middle(rel)
+	m.Concordance = concordance(said, rand.New(rand.NewPCG(seed, 0)))
+	return m
+}
+
+// middle is the median of sorted values.
+func middle(sorted []float64) float64 {
+	n := len(sorted)
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+}
+
+func concordance(said []outcome, rng *rand.Rand) float64 {
+	right, pairs := 0.0, 0
+	for range concordancePairs {
+		a, b := said[rng.IntN(len(said))], said[rng.IntN(len(said))]
+		switch d := (a.actual - b.actual) * (a.p50 - b.p50); {
+		case a.actual == b.actual:
+			continue
+		case d > 0:
+			right++
+		case a.p50 == b.p50:
+			right += 0.5
+		}
+		pairs++
+	}
+	return right / float64(max(pairs, 1))
+}
