@@ -25,6 +25,9 @@ type replay struct {
 	predictions  int
 }
 
+// Runcast is the name of the model among the predictors of a Report.
+const Runcast = "runcast"
+
 // A rule is a baseline under its name in the report.
 type rule struct {
 	name string
@@ -100,7 +103,7 @@ func (b *replay) finish(job int) {
 		delete(b.pending, job)
 		b.jobs = append(b.jobs, job)
 		q := p.estimate.Runtime
-		b.said["runcast"] = append(b.said["runcast"], outcome{q.P50.Seconds(), q.P90.Seconds(), seconds})
+		b.said[Runcast] = append(b.said[Runcast], outcome{q.P50.Seconds(), q.P90.Seconds(), seconds})
 		for i, rule := range b.rules {
 			b.said[rule.name] = append(b.said[rule.name], outcome{p.points[i], p.points[i], seconds})
 		}
