@@ -55,7 +55,7 @@ func Served(annotations map[string]string) (*predictor.Estimate, []Problem) {
 	}
 	bytes := func(name string) predictor.Bytes { return predictor.Bytes(number(name, int64(predictor.MaxMemory))) }
 
-	e := &predictor.Estimate{Model: annotations[AnnotationModel], Source: "annotations"}
+	e := &predictor.Estimate{Model: text(annotations[AnnotationModel]), Source: "annotations"}
 	e.Runtime = monotone(span(AnnotationRuntimeP10), span(AnnotationRuntime), span(AnnotationRuntimeP90))
 	e.MeanRuntime = e.Runtime.P50
 	e.PeakMemory = monotone(0, bytes(AnnotationPeakMemory), bytes(AnnotationPeakMemoryP90))

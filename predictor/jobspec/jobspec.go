@@ -18,6 +18,9 @@ import (
 	"github.com/runcast/runcast/predictor"
 )
 
+// maxFeatureName is the longest name of an input that the vocabulary accepts, in bytes.
+const maxFeatureName = 256
+
 // A Problem is a field of a Job that could not be read and was left out.
 type Problem struct {
 	Field, Value, Expected string
@@ -33,23 +36,23 @@ func (p Problem) Error() string {
 func FromJob(job *batchv1.Job, priority int32) (predictor.JobSpec, []Problem) {
 	r := reader{job: job}
 	tmpl := &job.Spec.Template
-	main := mainContainer(tmpl)
+	main := MainContainer(tmpl)
 	s := predictor.JobSpec{
 		Submitted: job.CreationTimestamp.Time.UTC(),
 		Namespace: job.Namespace,
 		User:      r.annotation(AnnotationUser),
-		Queue:     Queue(job),
+		Queue:     text(Queue(job)),
 		Name:      job.Name,
-		Owner:     owner(job.OwnerReferences),
+		Owner:     text(owner(job.OwnerReferences)),
 		Family:    r.annotation(AnnotationFamily),
 		Priority:  priority,
 		Pods:      Gang(job),
 		Requests:  requests(tmpl),
-		GPUModel:  tmpl.Spec.NodeSelector[labelGPUProduct],
-		NodeType:  tmpl.Spec.NodeSelector[labelInstanceType],
+		GPUModel:  text(tmpl.Spec.NodeSelector[LabelGPUProduct]),
+		NodeType:  text(tmpl.Spec.NodeSelector[LabelInstanceType]),
 	}
 	if main != nil {
-		s.Image = main.Image
+		s.Image = text(main.Image)
 		s.Command = text(strings.Join(slices.Concat(main.Command, main.Args), " "))
 	}
 	s.RuntimeLimit = r.limit()
@@ -91,9 +94,9 @@ func IsGPU(name corev1.ResourceName) bool {
 	return strings.HasSuffix(string(name), "/gpu") || strings.HasPrefix(string(name), "nvidia.com/mig-")
 }
 
-// mainContainer is the one the default-container annotation names, else the
+// MainContainer is the one the default-container annotation names, else the
 // first; nil if the template has none.
-func mainContainer(t *corev1.PodTemplateSpec) *corev1.Container {
+func MainContainer(t *corev1.PodTemplateSpec) *corev1.Container {
 	for i := range t.Spec.Containers {
 		if t.Spec.Containers[i].Name == t.Annotations[defaultContainer] {
 			return &t.Spec.Containers[i]
@@ -120,15 +123,18 @@ func requests(t *corev1.PodTemplateSpec) predictor.Resources {
 	for name, q := range resource.PodRequests(&corev1.Pod{Spec: t.Spec}, resource.PodResourcesOptions{}) {
 		switch {
 		case name == corev1.ResourceCPU:
-			r.CPUCores = min(q.AsApproximateFloat64(), predictor.MaxCores)
+			r.CPUCores = amount(q.AsApproximateFloat64())
 		case name == corev1.ResourceMemory:
-			r.Memory = predictor.Bytes(q.Value())
+			r.Memory = predictor.Bytes(max(q.Value(), 0))
 		case IsGPU(name):
-			r.GPUs += min(q.AsApproximateFloat64(), predictor.MaxCores)
+			r.GPUs = amount(r.GPUs + q.AsApproximateFloat64())
 		}
 	}
 	return r
 }
+
+// amount brings a number of cores or GPUs into the vocabulary's range.
+func amount(x float64) float64 { return min(max(x, 0), predictor.MaxCores) }
 
 // reader reads annotations and remembers what it could not read.
 type reader struct {
@@ -148,36 +154,44 @@ func (r *reader) annotation(name string) string {
 	return text(r.job.Spec.Template.Annotations[name])
 }
 
-func (r *reader) duration(field, value string, unit time.Duration) time.Duration {
+// duration reads a Go duration.
+func (r *reader) duration(field, value string) time.Duration {
 	if value == "" {
 		return 0
 	}
-	expected := "a Go duration of more than 0 such as 1h30m"
 	d, err := time.ParseDuration(value)
-	if unit != 0 {
-		expected = fmt.Sprintf("a whole number of %s, more than 0", map[time.Duration]string{time.Second: "seconds", time.Minute: "minutes"}[unit])
-		var n int64
-		n, err = strconv.ParseInt(value, 10, 64)
-		d = time.Duration(min(n, int64(math.MaxInt64/unit))) * unit
-	}
 	if err != nil || d <= 0 || d > predictor.MaxDuration {
-		r.problem(field, value, expected)
+		r.problem(field, value, "a Go duration of more than 0 such as 1h30m")
 		return 0
 	}
 	return d
 }
 
+// whole reads a whole number of units, "seconds" or "minutes".
+func (r *reader) whole(field, value, units string) time.Duration {
+	if value == "" {
+		return 0
+	}
+	unit := time.Second
+	if units == "minutes" {
+		unit = time.Minute
+	}
+	n, err := strconv.ParseInt(value, 10, 64)
+	if err != nil || n <= 0 || n > int64(predictor.MaxDuration/unit) {
+		r.problem(field, value, "a whole number of "+units+", more than 0")
+		return 0
+	}
+	return time.Duration(n) * unit
+}
+
 // expectation is the first one that is set; it kills nothing.
 func (r *reader) expectation() time.Duration {
-	for _, c := range []struct {
-		name string
-		unit time.Duration
-	}{{AnnotationExpectedRuntime, 0}, {kaiExpectedRuntime, 0}, {chronosExpectedSeconds, time.Second}} {
-		if d := r.duration("metadata.annotations["+c.name+"]", r.annotation(c.name), c.unit); d > 0 {
+	for _, name := range []string{AnnotationExpectedRuntime, kaiExpectedRuntime} {
+		if d := r.duration("metadata.annotations["+name+"]", r.annotation(name)); d > 0 {
 			return d
 		}
 	}
-	return 0
+	return r.whole("metadata.annotations["+chronosExpectedSeconds+"]", r.annotation(chronosExpectedSeconds), "seconds")
 }
 
 // limit is the smallest kill limit, zero if there is none.
@@ -185,9 +199,9 @@ func (r *reader) limit() time.Duration {
 	limits := []time.Duration{
 		seconds(r.job.Spec.ActiveDeadlineSeconds),
 		seconds(r.job.Spec.Template.Spec.ActiveDeadlineSeconds),
-		r.duration("metadata.labels["+kueueMaxExecSeconds+"]", r.job.Labels[kueueMaxExecSeconds], time.Second),
-		r.duration("metadata.annotations["+provisioningMaxSeconds+"]", r.annotation(provisioningMaxSeconds), time.Second),
-		r.duration("metadata.annotations["+slurmTimeLimitMinutes+"]", r.annotation(slurmTimeLimitMinutes), time.Minute),
+		r.whole("metadata.labels["+kueueMaxExecSeconds+"]", r.job.Labels[kueueMaxExecSeconds], "seconds"),
+		r.whole("metadata.annotations["+provisioningMaxSeconds+"]", r.annotation(provisioningMaxSeconds), "seconds"),
+		r.whole("metadata.annotations["+slurmTimeLimitMinutes+"]", r.annotation(slurmTimeLimitMinutes), "minutes"),
 	}
 	limits = slices.DeleteFunc(limits, func(d time.Duration) bool { return d <= 0 })
 	if len(limits) == 0 {
@@ -212,6 +226,10 @@ func (r *reader) features() map[string]predictor.Feature {
 	for _, key := range slices.Sorted(maps.Keys(declared)) {
 		name, ok := strings.CutPrefix(key, FeaturePrefix)
 		if !ok || declared[key] == "" {
+			continue
+		}
+		if name == "" || len(name) > maxFeatureName || !utf8.ValidString(name) {
+			r.problem("metadata.annotations["+key+"]", declared[key], "named in 1 to 256 bytes of UTF-8")
 			continue
 		}
 		if len(out) == predictor.MaxFeatures {
@@ -249,7 +267,7 @@ func instant(job *batchv1.Job, name string) (time.Time, []Problem) {
 	if err != nil {
 		r.problem("metadata.annotations["+name+"]", v, "a time in RFC 3339 such as 2026-01-31T18:00:00Z")
 	}
-	return t, r.problems
+	return t.UTC(), r.problems
 }
 
 // text cuts s to what the vocabulary accepts, at a rune's boundary.

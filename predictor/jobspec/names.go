@@ -45,7 +45,11 @@ const (
 	// LabelKueueQueue marks a Job that belongs to Kueue: Runcast never releases it.
 	LabelKueueQueue = "kueue.x-k8s.io/queue-name"
 
-	defaultContainer  = "kubectl.kubernetes.io/default-container"
-	labelGPUProduct   = "nvidia.com/gpu.product"
-	labelInstanceType = "node.kubernetes.io/instance-type"
+	defaultContainer = "kubectl.kubernetes.io/default-container"
+)
+
+// Labels of a node, and of a node selector, that say what hardware it is.
+const (
+	LabelGPUProduct   = "nvidia.com/gpu.product"
+	LabelInstanceType = "node.kubernetes.io/instance-type"
 )
