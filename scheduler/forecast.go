@@ -54,11 +54,13 @@ func (pl *planner) forecast() {
 // reservation at a time, by the same rules as the plan itself.
 type play struct {
 	*board
-	queue  []*job
-	starts []time.Duration // by place in queue; eventually if not foreseen
-	begun  []bool
-	idle   []int64 // free room of all nodes together, to tell at once that a gang cannot fit
-	effort int     // looks at a node that are left
+	queue    []*job
+	requests []int64         // dims for each job of queue
+	starts   []time.Duration // by place in queue; eventually if not foreseen
+	begun    []bool
+	idle     []int64 // free room of all nodes together, to tell at once that a gang cannot fit
+	most     []int64 // the most of each resource that is free on the nodes just touched
+	effort   int     // looks at a node that are left
 }
 
 // play returns when each waiting job starts, in the order of pl.waiting.
@@ -68,6 +70,7 @@ func (pl *planner) play(level float64) []time.Duration {
 		starts: make([]time.Duration, len(pl.waiting)),
 		begun:  make([]bool, len(pl.waiting)),
 		idle:   make([]int64, pl.board.dims),
+		most:   make([]int64, pl.board.dims),
 		effort: pl.policy.ForecastEffort / 2,
 	}
 	copy(f.free, pl.lasting)
@@ -81,6 +84,7 @@ func (pl *planner) play(level float64) []time.Duration {
 	for i, j := range pl.waiting {
 		slab[i] = *j
 		f.queue = append(f.queue, &slab[i])
+		f.requests = append(f.requests, j.request...)
 		slab[i].p90 = max(atLevel(j.Runtime, level), 1)
 		f.starts[i] = eventually
 		if nodes := f.class(j.Class); j.early > 0 && len(nodes) > 0 {
@@ -157,21 +161,28 @@ func (f *play) step(first int) bool {
 	for _, c := range touched {
 		add(f.idle, c.request, c.pods)
 	}
-	tried := 0
-	for i := first; i < len(f.queue) && tried < window; i++ {
-		if f.begun[i] || f.queue[i].early > f.now {
+	clear(f.most)
+	for _, c := range touched {
+		for r, v := range f.of(f.free, c.node) {
+			f.most[r] = max(f.most[r], v)
+		}
+	}
+	for i, tried := first, 0; i < len(f.queue) && tried < window; i++ {
+		if f.begun[i] {
 			continue
 		}
 		tried++
-		f.effort--
-		if f.queue[i].pods > 1 {
-			if fit(f.idle, f.queue[i].request, f.queue[i].pods) == f.queue[i].pods {
-				f.tryAnywhere(i)
-			}
-			continue
+		request := f.requests[i*f.dims : (i+1)*f.dims]
+		switch {
+		case lacking(f.most, request) >= 0: // no pod finds more room than before
+		case f.queue[i].early > f.now:
+		case f.queue[i].pods == 1:
+			f.tryOn(i, touched)
+		case fit(f.idle, request, f.queue[i].pods) == f.queue[i].pods:
+			f.tryAnywhere(i)
 		}
-		f.tryOn(i, touched)
 	}
+	f.effort -= window
 	f.past = touched[:0]
 	return true
 }

@@ -9,12 +9,13 @@ import (
 // A slot is a node on which pods of a job fit, and how good a place it is.
 type slot struct {
 	node int32
-	pods int // how many fit
+	pods int32 // how many fit
 	// offers is how many resources the node has that the pod does not ask for:
 	// jobs without GPUs stay off GPU nodes while others do.
-	offers int
-	// cuts is how many pods of the widest waiting job fit no more once the pod is there.
-	cuts int
+	offers int32
+	// cuts is set if the widest waiting job finds room for fewer pods on the node
+	// once the pod is there.
+	cuts bool
 	// left is the room that stays free, in parts of the largest node, summed over
 	// the resources; negated for large pods, which go to the roomiest node.
 	left float64
@@ -22,17 +23,20 @@ type slot struct {
 
 // better compares two slots; the best is first.
 func better(a, b slot) int {
-	return cmp.Or(
-		cmp.Compare(a.offers, b.offers),
-		cmp.Compare(a.cuts, b.cuts),
-		cmp.Compare(a.left, b.left),
-		cmp.Compare(a.node, b.node),
-	)
+	switch {
+	case a.offers != b.offers:
+		return cmp.Compare(a.offers, b.offers)
+	case a.cuts != b.cuts:
+		return truthFirst(b.cuts)
+	case a.left != b.left:
+		return cmp.Compare(a.left, b.left)
+	}
+	return cmp.Compare(a.node, b.node)
 }
 
 // A shortage is why a job does not fit.
 type shortage struct {
-	fits     int          // pods that would have room
+	fits     int          // pods that have room, reserved or not
 	resource int          // what most nodes lack for one more pod; -1 if there is no node
 	promised *reservation // set if there is room, but this reservation needs it
 }
@@ -58,26 +62,31 @@ func (b *board) place(j *job, end time.Duration) ([]int, shortage) {
 				short.promised = p
 			}
 		}
-		if pods > 0 {
-			fits += pods
-			b.slots = append(b.slots, b.slot(n, j, pods))
+		if pods == 0 {
+			continue
+		}
+		fits += pods
+		s := b.slot(n, j)
+		s.pods = int32(pods)
+		if j.pods > 1 || len(b.slots) == 0 {
+			b.slots = append(b.slots, s)
+		} else if better(s, b.slots[0]) < 0 {
+			b.slots[0] = s
 		}
 	}
 	if fits < j.pods {
 		short.resource = b.scarcest(j)
 		if short.fits < j.pods {
-			short.promised = nil
+			short.promised = nil // it would not fit anyway
 		}
-		short.fits = fits
 		return nil, short
 	}
-	if j.pods == 1 {
-		return []int{int(slices.MinFunc(b.slots, better).node)}, short
+	if j.pods > 1 {
+		slices.SortFunc(b.slots, better)
 	}
-	slices.SortFunc(b.slots, better)
 	nodes := make([]int, 0, j.pods)
 	for _, s := range b.slots {
-		for range min(s.pods, j.pods-len(nodes)) {
+		for range min(int(s.pods), j.pods-len(nodes)) {
 			nodes = append(nodes, int(s.node))
 		}
 	}
@@ -100,41 +109,39 @@ func (b *board) unpromised(n int32, j *job, end time.Duration, pods int) (int, *
 }
 
 // slot rates node n for a pod of j.
-func (b *board) slot(n int32, j *job, pods int) slot {
-	s := slot{node: n, pods: pods}
+func (b *board) slot(n int32, j *job) slot {
+	s := slot{node: n}
 	room, capacity := b.of(b.free, n), b.of(b.capacity, n)
 	for r, q := range j.request {
 		if q <= 0 && capacity[r] > 0 {
 			s.offers++
 		}
-		if b.largest[r] > 0 {
-			s.left += float64(room[r]-q) / float64(b.largest[r])
-		}
+		s.left += float64(room[r]-q) * b.unit[r]
 	}
 	if j.large {
 		s.left = -s.left
-	} else if b.wide != nil && b.allows(b.wide.Class, n) {
-		s.cuts = fit(room, b.wide.request, maxSlots) - fitBeside(room, j.request, b.wide.request, maxSlots)
+	} else if w := b.wide; w != nil && lacking(room, w.request) < 0 && b.allows(w.Class, n) {
+		pods := int64(1)
+		for holds(room, nil, w.request, pods+1) {
+			pods++
+		}
+		s.cuts = !holds(room, j.request, w.request, pods)
 	}
 	return s
 }
 
-// maxSlots bounds how many pods are counted on one node.
-const maxSlots = 1 << 20
-
-// fitBeside is fit once one pod of the first request is there.
-func fitBeside(room, first, request []int64, limit int) int {
+// holds reports whether pods of a request fit into room beside one pod of first.
+func holds(room, first, request []int64, pods int64) bool {
 	for r, q := range request {
-		if q <= 0 {
-			continue
+		left := room[r]
+		if first != nil {
+			left -= first[r]
 		}
-		left := room[r] - first[r]
-		if left < q {
-			return 0
+		if q > 0 && left < q*pods {
+			return false
 		}
-		limit = int(min(int64(limit), left/q))
 	}
-	return limit
+	return true
 }
 
 // scarcest names the resource that most nodes lacked in the last place of j.
@@ -150,7 +157,7 @@ func (b *board) scarcest(j *job) int {
 	}
 	if b.blame[worst] == 0 { // every node has room for a pod: name what the job takes most of
 		for r, q := range j.request {
-			if b.largest[r] > 0 && float64(q)/float64(b.largest[r]) > float64(j.request[worst])/float64(max(b.largest[worst], 1)) {
+			if float64(q)*b.unit[r] > float64(j.request[worst])*b.unit[worst] {
 				worst = r
 			}
 		}

@@ -25,16 +25,14 @@ import (
 //     held and blocks nobody.
 //  5. The schedule is played forward with median and with p90 runtimes.
 func Plan(s Snapshot, p Policy) Schedule {
-	w := newSite(&s)
-	pl := &planner{
-		Snapshot:     &s,
-		policy:       p,
-		board:        newBoard(w),
-		jobs:         newJobs(&s, p, w),
-		reservations: make(map[*job]*reservation),
-		decisions:    make([]Decision, len(s.Pending)),
-	}
-	pl.lasting = append(pl.lasting, w.capacity...)
+	pl := newPlanner(&s, p)
+	pl.walk()
+	pl.forecast()
+	return pl.schedule()
+}
+
+// walk does all of Plan but the forecast.
+func (pl *planner) walk() {
 	pl.settle()
 	pl.findWide()
 	for i, j := range pl.jobs {
@@ -43,8 +41,19 @@ func Plan(s Snapshot, p Policy) Schedule {
 		}
 		pl.decisions[j.index] = pl.decide(j)
 	}
-	pl.forecast()
-	return pl.schedule()
+}
+
+func newPlanner(s *Snapshot, p Policy) *planner {
+	w := newSite(s)
+	return &planner{
+		Snapshot:     s,
+		policy:       p,
+		board:        newBoard(w),
+		jobs:         newJobs(s, p, w),
+		reservations: make(map[*job]*reservation),
+		decisions:    make([]Decision, len(s.Pending)),
+		lasting:      slices.Clone(w.capacity),
+	}
 }
 
 // A planner is one run of Plan.
@@ -62,6 +71,7 @@ type planner struct {
 	reservations map[*job]*reservation // for deadlines, and for the first that do not fit
 	reserved     int                   // how many of these count for Policy.Reservations
 	large        []*job                // those with large pods, largest first
+	refusals     []refusal             // what did not fit in this walk
 	decisions    []Decision            // by index in Snapshot.Pending
 }
 
@@ -199,7 +209,7 @@ func (pl *planner) decide(j *job) Decision {
 	if own != nil {
 		pl.board.drop(own)
 	}
-	nodes, short := pl.board.place(j, j.p90)
+	nodes, short := pl.place(j)
 	if nodes != nil {
 		d.Nodes, d.Verdict = nodes, Backfilled
 		if len(pl.blocked) == 0 {
@@ -228,6 +238,31 @@ func (pl *planner) decide(j *job) Decision {
 	pl.waiting = append(pl.waiting, j)
 	pl.blocked = append(pl.blocked, j)
 	return d
+}
+
+// A refusal is a pod that fitted no node. Room only shrinks during the walk, so
+// no larger one of its class fits either.
+type refusal struct {
+	class    int
+	request  []int64
+	resource int
+}
+
+// maxRefusals bounds how many refusals are remembered.
+const maxRefusals = 64
+
+// place is the board's, but for jobs of which it is known that they do not fit.
+func (pl *planner) place(j *job) ([]int, shortage) {
+	for _, r := range pl.refusals {
+		if r.class == j.Class && lacking(j.request, r.request) < 0 {
+			return nil, shortage{resource: r.resource}
+		}
+	}
+	nodes, short := pl.board.place(j, j.p90)
+	if nodes == nil && short.fits == 0 && len(pl.refusals) < maxRefusals {
+		pl.refusals = append(pl.refusals, refusal{j.Class, j.request, short.resource})
+	}
+	return nodes, short
 }
 
 func (pl *planner) begin(j *job, nodes []int, d Decision) {

@@ -30,6 +30,7 @@ type site struct {
 	dims      int       // len(resources)
 	capacity  []int64   // dims for each node
 	largest   []int64   // the largest capacity of any node, for each resource
+	unit      []float64 // 1/largest, 0 if no node has any
 	total     []int64   // of all nodes together
 	allowed   [][]bool  // Snapshot.Classes
 	classes   [][]int32 // the nodes of each class
@@ -38,6 +39,7 @@ type site struct {
 func newSite(s *Snapshot) *site {
 	w := &site{resources: s.Resources, nodes: s.Nodes, dims: len(s.Resources), allowed: s.Classes}
 	w.largest = make([]int64, w.dims)
+	w.unit = make([]float64, w.dims)
 	w.total = make([]int64, w.dims)
 	w.capacity = make([]int64, len(s.Nodes)*w.dims)
 	for n, node := range s.Nodes {
@@ -45,6 +47,11 @@ func newSite(s *Snapshot) *site {
 		for r, c := range w.of(w.capacity, int32(n)) {
 			w.largest[r] = max(w.largest[r], c)
 			w.total[r] += c
+		}
+	}
+	for r, c := range w.largest {
+		if c > 0 {
+			w.unit[r] = 1 / float64(c)
 		}
 	}
 	w.classes = make([][]int32, len(s.Classes))

@@ -1,0 +1,309 @@
+package scheduler
+
+import (
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/runcast/runcast/predictor"
+)
+
+// randomCase is a small cluster in which everything that can happen does.
+func randomCase(rng *rand.Rand) (Snapshot, Policy) {
+	now := time.Date(2026, 11, 24, 14, 0, 0, 0, time.UTC)
+	s := Snapshot{Now: now, Resources: []string{"cpu", "memory", "nvidia.com/gpu"}[:1+rng.IntN(3)]}
+	dims := len(s.Resources)
+	for i := range 1 + rng.IntN(4) {
+		n := Node{Name: "n" + strconv.Itoa(i)}
+		for range dims {
+			n.Capacity = append(n.Capacity, rng.Int64N(9))
+		}
+		s.Nodes = append(s.Nodes, n)
+	}
+	for range 1 + rng.IntN(2) {
+		var allowed []bool
+		for range s.Nodes {
+			allowed = append(allowed, rng.IntN(4) > 0)
+		}
+		s.Classes = append(s.Classes, allowed)
+	}
+	vector := func() Vector {
+		v := make(Vector, dims-rng.IntN(2)) // a missing tail is zero
+		for r := range v {
+			v[r] = rng.Int64N(5)
+		}
+		return v
+	}
+	quantiles := func() predictor.Quantiles[time.Duration] {
+		if rng.IntN(6) == 0 {
+			return predictor.Quantiles[time.Duration]{}
+		}
+		p50 := time.Duration(1 + rng.IntN(10))
+		p90 := p50 + time.Duration(rng.IntN(10))
+		return predictor.Quantiles[time.Duration]{P10: p50 / 2, P50: p50, P90: p90, P99: p90 + 5}
+	}
+	free := make([][]int64, len(s.Nodes))
+	for n := range s.Nodes {
+		free[n] = slices.Clone(s.Nodes[n].Capacity)
+	}
+	for i := range rng.IntN(6) {
+		r := Running{ID: "r" + strconv.Itoa(i), Foreign: rng.IntN(6) == 0, Request: vector(), Class: rng.IntN(len(s.Classes)), Remaining: quantiles()}
+		for range 1 + rng.IntN(2) {
+			n := rng.IntN(len(s.Nodes)+1) - 1
+			if n >= 0 && rng.IntN(10) > 0 { // rarely a node is overcommitted
+				request := append(slices.Clone(r.Request), 0)[:dims]
+				if lacking(free[n], request) >= 0 {
+					continue
+				}
+				add(free[n], request, -1)
+			}
+			r.Pods = append(r.Pods, n)
+		}
+		s.Running = append(s.Running, r)
+	}
+	for i := range rng.IntN(8) {
+		j := Pending{
+			ID: "p" + strconv.Itoa(i), Name: "p" + strconv.Itoa(i),
+			Tier: int32(rng.IntN(2)), Submitted: now.Add(-time.Duration(rng.IntN(20))),
+			Pods: 1, Request: vector(), Class: rng.IntN(len(s.Classes)), Runtime: quantiles(),
+		}
+		if rng.IntN(3) == 0 {
+			j.Pods = rng.IntN(4)
+		}
+		if rng.IntN(5) == 0 {
+			j.Deadline = now.Add(time.Duration(rng.IntN(40)))
+		}
+		if rng.IntN(8) == 0 {
+			j.EarliestStart = now.Add(time.Duration(rng.IntN(20) - 5))
+		}
+		s.Pending = append(s.Pending, j)
+	}
+	p := DefaultPolicy()
+	p.SizeExponent = float64(rng.IntN(3)) / 2
+	p.AgeingTime = time.Duration(1 + rng.IntN(10))
+	p.OverdueAfter = float64(rng.IntN(5))
+	p.Reservations = rng.IntN(4)
+	p.DeadlineReservations = rng.IntN(4)
+	p.LargeShare = float64(rng.IntN(5)) / 4
+	return s, p
+}
+
+func TestPlanEqualsTwin(t *testing.T) {
+	var verdicts = map[Verdict]int{}
+	for seed := range uint64(20_000) {
+		s, p := randomCase(rand.New(rand.NewPCG(seed, 7)))
+		pl := newPlanner(&s, p)
+		pl.walk()
+		w := newTwin(s, p)
+		w.plan()
+		for _, j := range pl.jobs {
+			d := pl.decisions[j.index]
+			verdicts[d.Verdict]++
+			start := time.Duration(-1)
+			if r := pl.reservations[j]; r != nil {
+				start = r.start
+			}
+			if d.Verdict != w.verdicts[j.index] || start != w.starts[j.index] ||
+				d.Verdict != Held && !slices.Equal(d.Nodes, w.nodes[j.index]) {
+				t.Fatalf("seed %d, job %s: plan says %s from %d on %v, twin %s from %d on %v", seed, j.ID,
+					d.Verdict, start, d.Nodes, w.verdicts[j.index], w.starts[j.index], w.nodes[j.index])
+			}
+		}
+	}
+	for _, v := range []Verdict{Released, Backfilled, Reserved, Held} {
+		if verdicts[v] < 1000 {
+			t.Errorf("only %d decisions are %s: the cases are too plain", verdicts[v], v)
+		}
+	}
+}
+
+func TestPlanInvariants(t *testing.T) {
+	for seed := range uint64(5_000) {
+		rng := rand.New(rand.NewPCG(seed, 8))
+		s, p := randomCase(rng)
+		was := clone(s)
+		schedule := Plan(s, p)
+		if !reflect.DeepEqual(s, was) {
+			t.Fatalf("seed %d: Plan changed its snapshot", seed)
+		}
+		checkDecisions(t, s, schedule)
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+		// The same in any order of Pending.
+		byID := map[string]Decision{}
+		for _, d := range schedule.Decisions {
+			byID[s.Pending[d.Job].ID] = d
+		}
+		rng.Shuffle(len(s.Pending), func(i, k int) { s.Pending[i], s.Pending[k] = s.Pending[k], s.Pending[i] })
+		for _, d := range Plan(s, p).Decisions {
+			d.Job = byID[s.Pending[d.Job].ID].Job
+			if !reflect.DeepEqual(d, byID[was.Pending[d.Job].ID]) {
+				t.Fatalf("seed %d: in another order of Pending, %v, not %v", seed, d, byID[was.Pending[d.Job].ID])
+			}
+		}
+	}
+}
+
+func clone(s Snapshot) Snapshot {
+	c := s
+	c.Running = slices.Clone(s.Running)
+	c.Pending = slices.Clone(s.Pending)
+	c.Nodes = slices.Clone(s.Nodes)
+	for i := range c.Running {
+		c.Running[i].Request = slices.Clone(s.Running[i].Request)
+		c.Running[i].Pods = slices.Clone(s.Running[i].Pods)
+	}
+	for i := range c.Pending {
+		c.Pending[i].Request = slices.Clone(s.Pending[i].Request)
+	}
+	for i := range c.Nodes {
+		c.Nodes[i].Capacity = slices.Clone(s.Nodes[i].Capacity)
+	}
+	return c
+}
+
+// checkDecisions checks what must hold of every schedule.
+func checkDecisions(t *testing.T, s Snapshot, schedule Schedule) {
+	t.Helper()
+	seen := make([]bool, len(s.Pending))
+	used := make([][]int64, len(s.Nodes))
+	for n := range used {
+		used[n] = make([]int64, len(s.Resources))
+	}
+	take := func(n int, v Vector) {
+		for r, q := range v {
+			used[n][r] += q
+		}
+	}
+	for _, r := range s.Running {
+		for _, n := range r.Pods {
+			if n >= 0 {
+				take(n, r.Request)
+			}
+		}
+	}
+	waits := false
+	for _, d := range schedule.Decisions {
+		if seen[d.Job] {
+			t.Errorf("job %d is decided twice", d.Job)
+		}
+		seen[d.Job] = true
+		j := s.Pending[d.Job]
+		if d.Reason == "" {
+			t.Errorf("%s: no reason", j.ID)
+		}
+		if d.Verdict != Held && len(d.Nodes) != max(j.Pods, 1) {
+			t.Errorf("%s: %d pods on %d nodes", j.ID, j.Pods, len(d.Nodes))
+		}
+		for _, n := range d.Nodes {
+			if !s.Classes[j.Class][n] {
+				t.Errorf("%s: on node %d, which its class does not allow", j.ID, n)
+			}
+			if d.Verdict.Starts() {
+				take(n, j.Request)
+				for r, q := range j.Request {
+					if q > 0 && used[n][r] > s.Nodes[n].Capacity[r] {
+						t.Errorf("%s: node %d has %d of resource %d in use, and only %d", j.ID, n, used[n][r], r, s.Nodes[n].Capacity[r])
+					}
+				}
+			}
+		}
+		if d.Verdict.Starts() {
+			if waits {
+				t.Errorf("%s starts, and stands behind one that waits", j.ID)
+			}
+			if !d.StartP50.Equal(s.Now) || j.EarliestStart.After(s.Now) {
+				t.Errorf("%s: starts, and its forecast is %v", j.ID, d.StartP50)
+			}
+		}
+		waits = waits || !d.Verdict.Starts()
+		for _, pair := range [][2]time.Time{{s.Now, d.StartP50}, {d.StartP50, d.StartP90}, {d.EndP50, d.EndP90}, {d.StartP50, d.EndP50}, {d.StartP90, d.EndP90}, {j.EarliestStart, d.StartP50}} {
+			if !pair[0].IsZero() && !pair[1].IsZero() && pair[1].Before(pair[0]) {
+				t.Errorf("%s: times out of order: %v", j.ID, d)
+			}
+		}
+		if d.StartP50.IsZero() && !(d.StartP90.IsZero() && d.EndP50.IsZero() && d.EndP90.IsZero()) {
+			t.Errorf("%s: forecasts an end and no start: %v", j.ID, d)
+		}
+	}
+	if slices.Contains(seen, false) {
+		t.Error("a job has no decision")
+	}
+}
+
+// TestReservationHolds: while nothing new comes and every job ends within its
+// p90, the start reserved for the head in one plan is not later in any plan after
+// it. (With several reservations the second may move when the first does.)
+func TestReservationHolds(t *testing.T) {
+	held := 0
+	for seed := range uint64(3_000) {
+		rng := rand.New(rand.NewPCG(seed, 9))
+		s, p := randomCase(rng)
+		p.Reservations = 1
+		p.OverdueAfter = 1e9
+		p.AgeingTime = 1 << 60 // the order stays
+		for i := range s.Pending {
+			s.Pending[i].Deadline, s.Pending[i].EarliestStart = time.Time{}, time.Time{}
+		}
+		for i := range s.Running {
+			s.Running[i].Pods = slices.DeleteFunc(s.Running[i].Pods, func(n int) bool { return n < 0 })
+		}
+		type run struct {
+			Running
+			end time.Time
+		}
+		var running []run
+		for _, r := range s.Running {
+			running = append(running, run{r, s.Now.Add(r.Remaining.P90)})
+		}
+		promised := map[string]time.Time{}
+		for range 60 {
+			s.Running = nil
+			for _, r := range running {
+				left := r.Running
+				if !left.Remaining.IsZero() {
+					left.Remaining = predictor.Exactly(r.end.Sub(s.Now))
+				}
+				s.Running = append(s.Running, left)
+			}
+			pl := newPlanner(&s, p)
+			pl.walk()
+			var waiting []Pending
+			for _, j := range pl.jobs {
+				d := pl.decisions[j.index]
+				if d.Verdict.Starts() {
+					running = append(running, run{Running{ID: j.ID, Request: j.Request, Pods: d.Nodes, Remaining: j.Runtime},
+						s.Now.Add(j.Runtime.P90 - time.Duration(rng.IntN(int(j.Runtime.P90)/2+1)))})
+					if !j.known() {
+						running[len(running)-1].end = time.Time{}
+					}
+					if by, ok := promised[j.ID]; ok && s.Now.After(by) {
+						t.Fatalf("seed %d: %s starts at %v, reserved for %v", seed, j.ID, s.Now, by)
+					}
+					continue
+				}
+				waiting = append(waiting, *j.Pending)
+				if r := pl.reservations[j]; r != nil && r.start < eventually {
+					held++
+					at := s.Now.Add(r.start)
+					if by, ok := promised[j.ID]; ok && at.After(by) {
+						t.Fatalf("seed %d: the reservation of %s moves from %v to %v", seed, j.ID, by, at)
+					}
+					promised[j.ID] = at
+				}
+			}
+			s.Pending = waiting
+			s.Now = s.Now.Add(1)
+			running = slices.DeleteFunc(running, func(r run) bool {
+				return !r.Foreign && !r.Remaining.IsZero() && !r.end.After(s.Now)
+			})
+		}
+	}
+	if held < 1000 {
+		t.Errorf("only %d reservations: the cases are too plain", held)
+	}
+}
