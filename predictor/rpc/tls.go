@@ -1,0 +1,154 @@
+package rpc
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"sync"
+
+	"google.golang.org/grpc/credentials"
+)
+
+// ServerTLS names the files of a server, in PEM. They are read again for each
+// connection; while they cannot be read, the last good ones serve.
+type ServerTLS struct {
+	// CertFile and KeyFile are the server's certificate chain and its key. Required.
+	CertFile, KeyFile string
+	// ClientCAFile, if set, lets in only clients with a certificate of these authorities.
+	ClientCAFile string
+}
+
+func (t *ServerTLS) load() (*tls.Config, error) {
+	cert, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("TLS certificate: %w", err)
+	}
+	config := &tls.Config{
+		Certificates: []tls.Certificate{cert},
+		MinVersion:   tls.VersionTLS13,
+		// A resumed session would escape a changed client CA.
+		SessionTicketsDisabled: true,
+	}
+	if t.ClientCAFile != "" {
+		config.ClientAuth = tls.RequireAndVerifyClientCert
+		if config.ClientCAs, err = loadCAs(t.ClientCAFile); err != nil {
+			return nil, err
+		}
+	}
+	return config, nil
+}
+
+// ClientTLS names the files of a client, in PEM; read as ServerTLS's are. Its zero
+// value trusts the system's authorities.
+type ClientTLS struct {
+	// CAFile holds the authorities to trust instead of the system's.
+	CAFile string
+	// CertFile and KeyFile are the client's own certificate, if the server asks for
+	// one: both or neither.
+	CertFile, KeyFile string
+	// ServerName is the name that the server's certificate must bear; by default
+	// the host of the target.
+	ServerName string
+}
+
+func (t *ClientTLS) load() (*tls.Config, error) {
+	config := &tls.Config{ServerName: t.ServerName, MinVersion: tls.VersionTLS13}
+	if t.CAFile != "" {
+		var err error
+		if config.RootCAs, err = loadCAs(t.CAFile); err != nil {
+			return nil, err
+		}
+	}
+	if t.CertFile != "" || t.KeyFile != "" {
+		cert, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("TLS certificate: %w", err)
+		}
+		config.Certificates = []tls.Certificate{cert}
+	}
+	return config, nil
+}
+
+func loadCAs(file string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("TLS authorities: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("TLS authorities: %s holds no PEM certificate", file)
+	}
+	return pool, nil
+}
+
+// fileCredentials are TLS credentials that read their files for each handshake.
+type fileCredentials struct {
+	files interface{ load() (*tls.Config, error) }
+	log   *slog.Logger
+
+	mu   sync.Mutex // guards last
+	last credentials.TransportCredentials
+}
+
+func newFileCredentials(files interface{ load() (*tls.Config, error) }, log *slog.Logger) (*fileCredentials, error) {
+	config, err := files.load()
+	if err != nil {
+		return nil, err
+	}
+	return &fileCredentials{files: files, log: log, last: credentials.NewTLS(config)}, nil
+}
+
+// current are the credentials of the files as they are now.
+func (c *fileCredentials) current() credentials.TransportCredentials {
+	config, err := c.files.load()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil {
+		c.log.Warn("TLS files are not usable, the last good ones serve", "error", err)
+	} else {
+		c.last = credentials.NewTLS(config)
+	}
+	return c.last
+}
+
+func (c *fileCredentials) ClientHandshake(ctx context.Context, authority string, conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	return c.current().ClientHandshake(ctx, authority, conn)
+}
+
+func (c *fileCredentials) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	return c.current().ServerHandshake(conn)
+}
+
+func (c *fileCredentials) Info() credentials.ProtocolInfo {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.last.Info()
+}
+
+// Clone returns the same credentials: no caller can change them.
+func (c *fileCredentials) Clone() credentials.TransportCredentials { return c }
+
+func (c *fileCredentials) OverrideServerName(string) error {
+	return errors.New("the server name is set by the configuration")
+}
+
+// loopback reports whether address (host:port, or a gRPC target that ends in it)
+// stays on this machine by its form; names other than localhost are not looked up.
+func loopback(address string) bool {
+	if strings.HasPrefix(address, "unix:") {
+		return true
+	}
+	address = address[strings.LastIndexByte(address, '/')+1:]
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		host = address
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
