@@ -1,0 +1,222 @@
+package sim
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/runcast/runcast/scheduler"
+)
+
+// A Config is one simulation.
+type Config struct {
+	Cluster Cluster
+	Jobs    []Job  // in order of submission
+	Policy  string // one of Policies
+	// Predictor is fresh: it has observed nothing of these jobs.
+	Predictor Predictor
+	// Plan is what the policy "runcast" plans with; the zero Policy is scheduler.DefaultPolicy.
+	Plan scheduler.Policy
+	// Clock measures Result.PlanningSeconds; nil leaves it zero.
+	Clock func() time.Time
+}
+
+// ErrNoJobs is returned by Run if no job is left that fits the cluster.
+var ErrNoJobs = errors.New("no jobs to simulate")
+
+// Run simulates until every job has ended.
+func Run(c Config) (Result, error) {
+	r, err := newRun(c)
+	if err != nil {
+		return Result{}, err
+	}
+	if err := r.play(); err != nil {
+		return Result{}, err
+	}
+	return r.result(), nil
+}
+
+// A run is a simulation under way.
+type run struct {
+	Config
+	policy   dispatcher
+	begin    time.Time
+	tasks    []*task
+	waiting  []*task  // in order of submission
+	running  []*task  // in order of start
+	ends     []*task  // a heap by end
+	classes  [][]bool // of nodes, see task.class
+	unfit    int      // jobs that no node could ever run
+	planning time.Duration
+}
+
+// A dispatcher says at each event which of the waiting tasks start now. It sets
+// the nodes of those, on a cluster with placement.
+type dispatcher interface {
+	dispatch(r *run, now time.Duration) ([]*task, error)
+}
+
+// A waker is a dispatcher that wants to be asked at certain times, too.
+type waker interface {
+	// wake returns the next such time after now; never if there is none.
+	wake(r *run, now time.Duration) time.Duration
+}
+
+const never = time.Duration(1<<63 - 1)
+
+func newRun(c Config) (*run, error) {
+	r := &run{Config: c}
+	var err error
+	if r.policy, err = newDispatcher(&r.Config); err != nil {
+		return nil, err
+	}
+	models := map[string]int{} // class of each GPU model
+	for i := range c.Jobs {
+		j := &c.Jobs[i]
+		t := &task{Job: j, index: len(r.tasks)}
+		t.request, t.pods = c.Cluster.request(&j.JobSpec)
+		t.units = t.request[0] * int64(t.pods)
+		class, ok := models[j.GPUModel]
+		if !ok {
+			class = len(r.classes)
+			models[j.GPUModel] = class
+			r.classes = append(r.classes, c.Cluster.allowed(j.GPUModel))
+		}
+		t.class = class
+		if j.Runtime <= 0 {
+			return nil, fmt.Errorf("job %s: expected a positive runtime", j.ID)
+		}
+		if !c.Cluster.holds(t.request, t.pods, r.classes[class]) {
+			r.unfit++
+			continue
+		}
+		r.tasks = append(r.tasks, t)
+	}
+	if len(r.tasks) == 0 {
+		return nil, ErrNoJobs
+	}
+	r.begin = r.tasks[0].Submitted
+	for i, t := range r.tasks {
+		t.submitted = t.Submitted.Sub(r.begin)
+		if i > 0 && t.submitted < r.tasks[i-1].submitted {
+			return nil, fmt.Errorf("job %s: expected jobs in order of submission", t.ID)
+		}
+	}
+	return r, nil
+}
+
+// play runs the events. At one time jobs end first, then new ones come, then the
+// policy is asked, once.
+func (r *run) play() error {
+	next := 0 // submission to come
+	wake := never
+	for next < len(r.tasks) || len(r.ends) > 0 || len(r.waiting) > 0 {
+		now := wake
+		if next < len(r.tasks) {
+			now = min(now, r.tasks[next].submitted)
+		}
+		if len(r.ends) > 0 {
+			now = min(now, r.ends[0].end)
+		}
+		if now == never {
+			return fmt.Errorf("policy %s: %d jobs wait on an idle cluster, the first is %s", r.Policy, len(r.waiting), r.waiting[0].ID)
+		}
+		if err := r.finish(now); err != nil {
+			return err
+		}
+		for ; next < len(r.tasks) && r.tasks[next].submitted == now; next++ {
+			t := r.tasks[next]
+			var err error
+			if t.estimate, err = r.Predictor.Estimate(t.Job); err != nil {
+				return fmt.Errorf("job %s: %w", t.ID, err)
+			}
+			r.waiting = append(r.waiting, t)
+		}
+		if err := r.startAt(now); err != nil {
+			return err
+		}
+		wake = never
+		if w, ok := r.policy.(waker); ok {
+			wake = w.wake(r, now)
+		}
+	}
+	return nil
+}
+
+// finish ends what ends by now.
+func (r *run) finish(now time.Duration) error {
+	ended := false
+	for len(r.ends) > 0 && r.ends[0].end <= now {
+		t := r.popEnd()
+		ended = true
+		if err := r.Predictor.Observe(t.Job, r.begin.Add(t.start), r.begin.Add(t.end)); err != nil {
+			return fmt.Errorf("job %s: %w", t.ID, err)
+		}
+	}
+	if ended {
+		r.running = slices.DeleteFunc(r.running, func(t *task) bool { return t.end <= now })
+	}
+	return nil
+}
+
+func (r *run) startAt(now time.Duration) error {
+	if len(r.waiting) == 0 {
+		return nil
+	}
+	began := r.clock()
+	starts, err := r.policy.dispatch(r, now)
+	if err != nil {
+		return err
+	}
+	r.planning += r.clock().Sub(began)
+	for _, t := range starts {
+		t.started, t.start, t.end = true, now, now+t.Runtime
+		r.running = append(r.running, t)
+		r.pushEnd(t)
+	}
+	if len(starts) > 0 {
+		r.waiting = slices.DeleteFunc(r.waiting, func(t *task) bool { return t.started })
+	}
+	return nil
+}
+
+func (r *run) clock() time.Time {
+	if r.Clock == nil {
+		return time.Time{}
+	}
+	return r.Clock()
+}
+
+// pushEnd and popEnd keep the heap of ends; ties go by order of submission.
+func (r *run) pushEnd(t *task) {
+	r.ends = append(r.ends, t)
+	for i := len(r.ends) - 1; i > 0; {
+		parent := (i - 1) / 2
+		if byEnd(r.ends[parent], r.ends[i]) <= 0 {
+			break
+		}
+		r.ends[parent], r.ends[i] = r.ends[i], r.ends[parent]
+		i = parent
+	}
+}
+
+func (r *run) popEnd() *task {
+	first, last := r.ends[0], len(r.ends)-1
+	r.ends[0] = r.ends[last]
+	r.ends = r.ends[:last]
+	for i := 0; ; {
+		child := 2*i + 1
+		if child+1 < last && byEnd(r.ends[child+1], r.ends[child]) < 0 {
+			child++
+		}
+		if child >= last || byEnd(r.ends[i], r.ends[child]) <= 0 {
+			return first
+		}
+		r.ends[i], r.ends[child] = r.ends[child], r.ends[i]
+		i = child
+	}
+}
+
+func byEnd(a, b *task) int { return cmp.Or(cmp.Compare(a.end, b.end), cmp.Compare(a.index, b.index)) }
