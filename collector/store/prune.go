@@ -1,0 +1,101 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/runcast/runcast/predictor"
+)
+
+// pruneBatch bounds how many records one transaction removes, so that Put does
+// not wait long for its turn.
+const pruneBatch = 5000
+
+// Prune removes the records that finished more than maxAge before now, and then
+// the oldest until at most maxRecords are left; 0 is no limit. It returns how
+// many it removed. If it is stopped on the way, what was removed stays so.
+func (s *Store) Prune(ctx context.Context, now time.Time, maxAge time.Duration, maxRecords int) (int, error) {
+	var cutoff []byte
+	if maxAge > 0 {
+		cutoff = finishedKey(now.Add(-maxAge))
+	}
+	for removed := 0; ; {
+		n := 0
+		err := s.update(ctx, func(tx *bbolt.Tx) (bool, error) {
+			excess := 0
+			if maxRecords > 0 {
+				excess = length(tx) - maxRecords
+			}
+			var old []pair
+			c := tx.Bucket(bucketRecords).Cursor()
+			for k, v := c.First(); k != nil && len(old) < pruneBatch; k, v = c.Next() {
+				if bytes.Compare(k, cutoff) >= 0 && len(old) >= excess {
+					break
+				}
+				old = append(old, pair{k, v})
+			}
+			n = len(old)
+			return n > 0, remove(tx, old)
+		})
+		if err != nil {
+			return removed, err
+		}
+		if removed += n; n < pruneBatch {
+			return removed, nil
+		}
+	}
+}
+
+func remove(tx *bbolt.Tx, old []pair) error {
+	var keys [][]byte
+	var entries []predictor.Entry
+	for _, p := range old { // before the first removal moves them
+		e, err := decode(p.key, p.value)
+		if err != nil {
+			return err
+		}
+		keys, entries = append(keys, bytes.Clone(p.key)), append(entries, e)
+	}
+	for i, e := range entries {
+		err := errors.Join(
+			tx.Bucket(bucketRecords).Delete(keys[i]),
+			tx.Bucket(bucketIDs).Delete([]byte(e.ID)),
+			tx.Bucket(bucketSequence).Delete(sequenceKey(e.Sequence)),
+		)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// PruneModels removes all models but the newest keep and the champion, and
+// returns how many.
+func (s *Store) PruneModels(ctx context.Context, keep int) (int, error) {
+	n := 0
+	err := s.update(ctx, func(tx *bbolt.Tx) (bool, error) {
+		infos, err := listModels(tx)
+		if err != nil {
+			return false, err
+		}
+		for i, info := range infos {
+			if i < keep || info.Champion {
+				continue
+			}
+			version := []byte(info.Version)
+			if err := errors.Join(tx.Bucket(bucketModels).Delete(version), tx.Bucket(bucketArtifacts).Delete(version)); err != nil {
+				return false, err
+			}
+			n++
+		}
+		return n > 0, nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	return n, nil
+}
