@@ -1,0 +1,92 @@
+package kube
+
+import (
+	"errors"
+	"time"
+)
+
+// A Config says how a Loop works. The zero value of every field but those of an
+// election means its default.
+type Config struct {
+	// Cluster distinguishes jobs of several clusters in one history; it becomes
+	// JobSpec.Cluster. Empty if there is one.
+	Cluster string
+	// MinInterval is the shortest time between two plans. Default 200 ms. After a
+	// plan that took longer, the pause is as long as it took.
+	MinInterval time.Duration
+	// MaxInterval is the longest time between two plans: what no watch tells is
+	// seen then, such as a job that overruns. Default 5 s.
+	MaxInterval time.Duration
+	// PredictorTimeout bounds one call of the predictor, and how long a new job
+	// waits for its first estimate before it is planned without. Default 1 s.
+	PredictorTimeout time.Duration
+	// NoticesPerSecond bounds the writes on jobs that wait (annotations and Events).
+	// Releases do not count. Default 5.
+	NoticesPerSecond float64
+	// Releases is how many Jobs are released at the same time. Default 8.
+	Releases int
+	// Election chooses one acting replica among several; its zero value means that
+	// there is only one, which always acts.
+	Election Election
+}
+
+// An Election is held with a coordination.k8s.io Lease.
+type Election struct {
+	Namespace, Name string // of the Lease; both or none
+	Identity        string // of this replica, unique: the pod's name
+	// LeaseDuration is how long a leader that went silent keeps the others waiting;
+	// RenewDeadline how long it tries to renew before it stops acting; RetryPeriod
+	// the pause between tries. LeaseDuration > RenewDeadline > 1.2 RetryPeriod.
+	// Defaults 15 s, 10 s and 2 s.
+	LeaseDuration, RenewDeadline, RetryPeriod time.Duration
+}
+
+func (e Election) held() bool { return e.Name != "" }
+
+// UnplacedGrace is for how long room is kept for a pod that should exist or be
+// placed and is not: the Job controller may not create it (a quota), or
+// kube-scheduler not place it for a reason that the plan does not see (a volume).
+// Chosen to be longer than a slow image-less start of both controllers after a
+// fail-over; nothing was measured.
+const UnplacedGrace = 2 * time.Minute
+
+func (c Config) withDefaults() Config {
+	duration := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	duration(&c.MinInterval, 200*time.Millisecond)
+	duration(&c.MaxInterval, 5*time.Second)
+	duration(&c.PredictorTimeout, time.Second)
+	if c.NoticesPerSecond == 0 {
+		c.NoticesPerSecond = 5
+	}
+	if c.Releases == 0 {
+		c.Releases = 8
+	}
+	duration(&c.Election.LeaseDuration, 15*time.Second)
+	duration(&c.Election.RenewDeadline, 10*time.Second)
+	duration(&c.Election.RetryPeriod, 2*time.Second)
+	return c
+}
+
+// validate checks c after withDefaults; the election's durations are checked by
+// client-go.
+func (c Config) validate() error {
+	var errs []error
+	check := func(ok bool, text string) {
+		if !ok {
+			errs = append(errs, errors.New(text))
+		}
+	}
+	check(c.MinInterval > 0, "min interval: expected a positive duration")
+	check(c.MaxInterval >= c.MinInterval, "max interval: expected at least the min interval")
+	check(c.PredictorTimeout > 0, "predictor timeout: expected a positive duration")
+	check(c.NoticesPerSecond > 0, "notices per second: expected a positive number")
+	check(c.Releases > 0, "releases: expected a positive number")
+	e := c.Election
+	check(e.Namespace != "" == e.held() && (e.Identity != "" || !e.held()),
+		"election: expected the Lease's namespace and name and an identity, or none of them")
+	return errors.Join(errs...)
+}

@@ -1,0 +1,67 @@
+package kube
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics of a Loop; every name starts with runcast_scheduler_.
+type metrics struct {
+	plans           prometheus.Counter
+	planSeconds     prometheus.Histogram
+	lastPlan        prometheus.Gauge
+	leading         prometheus.Gauge
+	releases        *prometheus.CounterVec // by verdict
+	pending         *prometheus.GaugeVec   // by queue
+	runtimes        *prometheus.GaugeVec   // by where they come from
+	predictorErrors prometheus.Counter
+	apiErrors       *prometheus.CounterVec // by what was called
+}
+
+func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+	const ns, sub = "runcast", "scheduler"
+	opts := func(name, help string) prometheus.Opts {
+		return prometheus.Opts{Namespace: ns, Subsystem: sub, Name: name, Help: help}
+	}
+	m := &metrics{
+		plans: prometheus.NewCounter(prometheus.CounterOpts(opts("plans_total", "Plans made."))),
+		planSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: ns, Subsystem: sub, Name: "plan_duration_seconds",
+			Help:    "Time to survey the cluster and to plan, without acting on it.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, 13), // to 4 s
+		}),
+		lastPlan: prometheus.NewGauge(prometheus.GaugeOpts(opts("last_plan_timestamp_seconds", "Unix time of the last plan."))),
+		leading:  prometheus.NewGauge(prometheus.GaugeOpts(opts("leading", "1 if this replica acts on its plans."))),
+		releases: prometheus.NewCounterVec(prometheus.CounterOpts(opts("releases_total", "Jobs released.")), []string{"verdict"}),
+		pending:  prometheus.NewGaugeVec(prometheus.GaugeOpts(opts("pending_jobs", "Jobs that wait.")), []string{"queue"}),
+		runtimes: prometheus.NewGaugeVec(prometheus.GaugeOpts(opts("pending_runtimes",
+			"Jobs that wait, by what their runtime is planned with: model, or in its absence annotation, user, limit, none.")), []string{"from"}),
+		predictorErrors: prometheus.NewCounter(prometheus.CounterOpts(opts("predictor_errors_total", "Failed calls of the predictor."))),
+		apiErrors:       prometheus.NewCounterVec(prometheus.CounterOpts(opts("api_errors_total", "Failed writes to the API server, conflicts included.")), []string{"call"}),
+	}
+	for _, c := range []prometheus.Collector{
+		m.plans, m.planSeconds, m.lastPlan, m.leading, m.releases, m.pending, m.runtimes, m.predictorErrors, m.apiErrors,
+	} {
+		if err := reg.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+// waiting counts the jobs of a survey.
+func (m *metrics) waiting(jobs []*pending) {
+	queues, from := map[string]int{}, map[string]int{
+		fromModel: 0, fromAnnotation: 0, fromUser: 0, fromLimit: 0, fromNowhere: 0,
+	}
+	for _, p := range jobs {
+		queues[p.facts.spec.Queue]++
+		from[p.from]++
+	}
+	m.pending.Reset()
+	for q, n := range queues {
+		m.pending.WithLabelValues(q).Set(float64(n))
+	}
+	for f, n := range from {
+		m.runtimes.WithLabelValues(f).Set(float64(n))
+	}
+}
