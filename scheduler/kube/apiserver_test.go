@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +21,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 )
@@ -28,12 +31,14 @@ import (
 // a JSON patch whose test fails. It counts the releases of each Job.
 type apiServer struct {
 	*fake.Clientset
+	act clienttesting.ReactionFunc
 
 	mu       sync.Mutex
 	events   []string         // "reason job: note", in the order of arrival
 	released map[string]int   // by namespace/name
 	fault    map[string]error // by verb and resource: returned instead of acting
 	lose     map[string]bool  // by verb and resource: act, then lose the answer
+	refused  string           // name of a Job that no release is accepted for
 }
 
 func newAPIServer(t *testing.T) *apiServer {
@@ -44,33 +49,103 @@ func newAPIServer(t *testing.T) *apiServer {
 		fault:     map[string]error{},
 		lose:      map[string]bool{},
 	}
-	act := clienttesting.ObjectReaction(&tracker{ObjectTracker: s.Tracker(), server: s})
-	s.PrependReactor("*", "*", func(action clienttesting.Action) (bool, runtime.Object, error) {
-		call := action.GetVerb() + " " + action.GetResource().Resource
-		s.mu.Lock()
-		fault, lose := s.fault[call], s.lose[call]
-		s.mu.Unlock()
-		if fault != nil {
-			return true, nil, fault
-		}
-		handled, o, err := act(action)
-		var status apierrors.APIStatus
-		if err != nil && action.GetVerb() == "patch" && !errors.As(err, &status) {
-			err = apierrors.NewGenericServerResponse(http.StatusUnprocessableEntity, "", schema.GroupResource{}, "", err.Error(), 0, false)
-		}
-		if lose {
-			return true, nil, errors.New("connection lost")
-		}
-		return handled, o, err
-	})
-	s.PrependReactor("create", "events", func(action clienttesting.Action) (bool, runtime.Object, error) {
-		e := action.(clienttesting.CreateAction).GetObject().(*eventsv1.Event)
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.events = append(s.events, fmt.Sprintf("%s %s: %s", e.Reason, e.Regarding.Name, e.Note))
-		return true, e, nil
-	})
+	s.act = clienttesting.ObjectReaction(&tracker{ObjectTracker: s.Tracker(), server: s})
+	s.PrependReactor("*", "*", s.handle)
 	return s
+}
+
+func (s *apiServer) handle(action clienttesting.Action) (bool, runtime.Object, error) {
+	call := action.GetVerb() + " " + action.GetResource().Resource
+	s.mu.Lock()
+	fault, lose, refused := s.fault[call], s.lose[call], s.refused
+	if call == "create events" {
+		e := action.(clienttesting.CreateAction).GetObject().(*eventsv1.Event)
+		s.events = append(s.events, fmt.Sprintf("%s %s: %s", e.Reason, e.Regarding.Name, e.Note))
+	}
+	s.mu.Unlock()
+	if fault != nil {
+		return true, nil, fault
+	}
+	if call == "create events" {
+		return true, action.(clienttesting.CreateAction).GetObject(), nil
+	}
+	if p, ok := action.(clienttesting.PatchAction); ok && p.GetName() == refused && strings.Contains(string(p.GetPatch()), `"replace","path":"/spec/suspend"`) {
+		return true, nil, apierrors.NewForbidden(schema.GroupResource{Group: "batch", Resource: "jobs"}, refused, errors.New("denied by a policy"))
+	}
+	handled, o, err := s.act(action)
+	var status apierrors.APIStatus
+	if err != nil && action.GetVerb() == "patch" && !errors.As(err, &status) {
+		err = apierrors.NewGenericServerResponse(http.StatusUnprocessableEntity, "", schema.GroupResource{}, "", err.Error(), 0, false)
+	}
+	if lose {
+		return true, nil, errors.New("connection lost")
+	}
+	return handled, o, err
+}
+
+// A connection is one process' way to the API server.
+type connection struct {
+	*fake.Clientset
+	cut atomic.Bool   // every call fails
+	lag time.Duration // by which watches are late
+}
+
+// connect makes a connection whose watches are late by lag.
+func (s *apiServer) connect(lag time.Duration) *connection {
+	c := &connection{Clientset: fake.NewSimpleClientset(), lag: lag}
+	c.PrependReactor("*", "*", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		if c.cut.Load() {
+			return true, nil, errors.New("no route to host")
+		}
+		return s.handle(action)
+	})
+	c.PrependWatchReactor("*", func(action clienttesting.Action) (bool, watch.Interface, error) {
+		if c.cut.Load() {
+			return true, nil, errors.New("no route to host")
+		}
+		w, err := s.Tracker().Watch(action.GetResource(), action.GetNamespace(), action.(clienttesting.WatchActionImpl).ListOptions)
+		if err != nil || c.lag == 0 {
+			return true, w, err
+		}
+		return true, late(w, c.lag), nil
+	})
+	return c
+}
+
+// late delays the events of a watch.
+func late(w watch.Interface, lag time.Duration) watch.Interface {
+	type stamped struct {
+		watch.Event
+		due time.Time
+	}
+	out := make(chan watch.Event)
+	queue := make(chan stamped, 1000)
+	stop := watch.NewProxyWatcher(out)
+	go func() {
+		defer close(queue)
+		for {
+			select {
+			case e := <-w.ResultChan():
+				queue <- stamped{e, time.Now().Add(lag)}
+			case <-stop.StopChan():
+				w.Stop()
+				return
+			}
+		}
+	}()
+	go func() {
+		for e := range queue {
+			select {
+			case <-time.After(time.Until(e.due)):
+			case <-stop.StopChan():
+			}
+			select {
+			case out <- e.Event:
+			case <-stop.StopChan():
+			}
+		}
+	}()
+	return stop
 }
 
 // fail makes a call such as "patch jobs" fail with err; nil mends it.
@@ -85,6 +160,13 @@ func (s *apiServer) forget(call string, yes bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lose[call] = yes
+}
+
+// refuse makes every release of a Job be refused; "" ends that.
+func (s *apiServer) refuse(job string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refused = job
 }
 
 func (s *apiServer) takeEvents() []string {

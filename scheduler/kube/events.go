@@ -24,6 +24,9 @@ const (
 	reasonMalformed = "Malformed" // Warning: a field of the Job could not be read and is ignored
 )
 
+// maxNote is the longest note of an Event that the API server accepts, in bytes.
+const maxNote = 1024
+
 // herald emits the Events on Jobs.
 type herald struct {
 	recorder events.EventRecorder
@@ -53,22 +56,21 @@ func (h *herald) decided(job *batchv1.Job, v scheduler.Verdict, reason string) {
 	h.recorder.Eventf(job, nil, corev1.EventTypeNormal, string(v), "Plan", "%s", reason)
 }
 
-// complain warns, once, of what could not be read of the Job.
+// complain warns, once, of what could not be read of the Job. It is one Event:
+// client-go takes several with the same reason for repetitions of the first.
 func (h *herald) complain(job *batchv1.Job, problems []jobspec.Problem) {
 	texts := make([]string, len(problems))
 	for i, p := range problems {
 		texts[i] = p.Error()
 	}
-	text := strings.Join(texts, "\n")
+	text := fmt.Sprintf("Job %s: ignored %s", fullName(job), strings.Join(texts, "; "))
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.complaints[job.UID] == text {
 		return
 	}
 	h.complaints[job.UID] = text
-	for _, t := range texts {
-		h.recorder.Eventf(job, nil, corev1.EventTypeWarning, reasonMalformed, "Read", "Job %s: %s; ignored", fullName(job), t)
-	}
+	h.recorder.Eventf(job, nil, corev1.EventTypeWarning, reasonMalformed, "Read", "%s", text[:min(len(text), maxNote)])
 }
 
 // keep forgets the Jobs that are not live.

@@ -18,6 +18,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
 
 	"github.com/runcast/runcast/predictor"
 	"github.com/runcast/runcast/predictor/jobspec"
@@ -96,9 +97,10 @@ func (o *oracle) Explain(context.Context, predictor.JobSpec) (predictor.Explanat
 
 // shortestFirst is a plan to test the loop with: by tier, then the shortest first,
 // those of unknown runtime last, each on the first nodes that have room. The first
-// that does not fit is reserved, all after it are held.
+// that does not fit is reserved, all after it are held; what fits no empty
+// cluster, or may not start yet, stands in nobody's way.
 func shortestFirst(s scheduler.Snapshot) scheduler.Schedule {
-	free := freeOn(s)
+	free, empty := freeOn(s), freeOn(scheduler.Snapshot{Nodes: s.Nodes})
 	order := make([]int, len(s.Pending))
 	for i := range order {
 		order[i] = i
@@ -115,14 +117,24 @@ func shortestFirst(s scheduler.Snapshot) scheduler.Schedule {
 			cmp.Compare(a.Runtime.P50, b.Runtime.P50), a.Submitted.Compare(b.Submitted), cmp.Compare(a.ID, b.ID))
 	})
 	var out scheduler.Schedule
-	var later []scheduler.Decision
+	var later, never []scheduler.Decision
 	for _, i := range order {
 		p := s.Pending[i]
 		d := scheduler.Decision{Job: i, Verdict: scheduler.Held, Reason: "waits its turn"}
+		if !seatAll(s, slices.Clone(empty), p) {
+			d.Reason = "fits nowhere"
+			never = append(never, d)
+			continue
+		}
+		if p.EarliestStart.After(s.Now) {
+			d.Reason, d.StartP50, d.StartP90 = "may not start yet", p.EarliestStart, p.EarliestStart
+			never = append(never, d)
+			continue
+		}
 		if len(later) == 0 {
 			d.Verdict, d.Reason = scheduler.Reserved, "waits for room"
 		}
-		if len(later) == 0 && !p.EarliestStart.After(s.Now) && seatAll(s, free, p) {
+		if len(later) == 0 && seatAll(s, free, p) {
 			d.Verdict, d.Reason = scheduler.Released, "fits"
 			d.StartP50, d.StartP90 = s.Now, s.Now
 			d.EndP50, d.EndP90 = s.Now.Add(p.Runtime.P50), s.Now.Add(p.Runtime.P90)
@@ -137,7 +149,7 @@ func shortestFirst(s scheduler.Snapshot) scheduler.Schedule {
 		}
 		later = append(later, d)
 	}
-	out.Decisions = append(out.Decisions, later...)
+	out.Decisions = append(append(out.Decisions, later...), never...)
 	return out
 }
 
@@ -277,7 +289,7 @@ func (s *apiServer) create(t *testing.T, objects ...any) {
 }
 
 // runLoop starts a Loop in the test's bubble and returns it with what stops it.
-func runLoop(t *testing.T, s *apiServer, est predictor.Estimator, cfg Config) (*Loop, func()) {
+func runLoop(t *testing.T, s kubernetes.Interface, est predictor.Estimator, cfg Config) (*Loop, func()) {
 	t.Helper()
 	l, err := newLoop(cfg, s, est, shortestFirst, quiet(), prometheus.NewRegistry())
 	if err != nil {

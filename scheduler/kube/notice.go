@@ -73,12 +73,6 @@ func moved(from, to, now time.Time) bool {
 	return to.Sub(from).Abs() > max(30*time.Second, to.Sub(now)/10)
 }
 
-// predicted reports whether the Job carries a prediction: the first one stays,
-// for it is what the Job's record will be judged by.
-func predicted(job *batchv1.Job) bool {
-	return job.Annotations[jobspec.AnnotationRuntime] != ""
-}
-
 // predictionText is the note of the Event Predicted.
 func predictionText(e predictor.Estimate) string {
 	text := fmt.Sprintf("runtime %s (p50), %s (p90)", e.Runtime.P50.Round(time.Second), e.Runtime.P90.Round(time.Second))

@@ -103,7 +103,7 @@ func (n *notices) before(o outcome) written {
 	if w, ok := n.last[o.job.UID]; ok {
 		return w
 	}
-	return written{notice: told(o.job), predicted: predicted(o.job)}
+	return written{notice: told(o.job), predicted: o.predicted()}
 }
 
 func (n *notices) due(o outcome, now time.Time) bool {

@@ -61,7 +61,7 @@ func (r *releaser) all(ctx context.Context, jobs []outcome) int {
 // one releases a Job and reports whether it is certain to have done so.
 func (r *releaser) one(ctx context.Context, j outcome) bool {
 	annotations := j.annotations()
-	first := j.from == fromModel && !predicted(j.job)
+	first := j.from == fromModel && !j.predicted()
 	if first {
 		maps.Copy(annotations, jobspec.Annotations(j.estimate))
 	}

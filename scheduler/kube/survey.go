@@ -44,6 +44,10 @@ type pending struct {
 	refusal  refusal // its until is zero if it may be released
 }
 
+// predicted reports whether the Job carries a prediction: the first one stays,
+// for it is what the Job's record will be judged by.
+func (p *pending) predicted() bool { return p.facts.served != nil }
+
 // tell is what the Job is told of a decision. After a refusal it waits for
 // another try, whatever else the plan has to say.
 func (p *pending) tell(d scheduler.Decision) notice {

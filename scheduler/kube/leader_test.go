@@ -1,0 +1,113 @@
+package kube
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func lease(identity string) Config {
+	return Config{Election: Election{Namespace: "runcast", Name: "scheduler", Identity: identity}}
+}
+
+// The leader's network breaks: it cannot give the Lease up. The other takes over
+// once the Lease has run out, releases what is left and nothing twice; and when
+// the first comes back it follows.
+func TestLeaderLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newAPIServer(t)
+		s.create(t, testNode(t, "n1", "cpu=4"))
+		first, second := s.connect(0), s.connect(0)
+		a, stopA := runLoop(t, first, nil, lease("a"))
+		defer stopA()
+		time.Sleep(time.Second)
+		b, stopB := runLoop(t, second, nil, lease("b"))
+		defer stopB()
+		for i := range 3 {
+			s.create(t, testJob(t, fmt.Sprintf("early%d", i), "cpu=1"))
+		}
+		time.Sleep(2 * time.Second)
+		if !a.Health().Leading || b.Health().Leading {
+			t.Fatalf("a leads %t, b leads %t", a.Health().Leading, b.Health().Leading)
+		}
+		first.cut.Store(true)
+		for i := range 3 {
+			s.create(t, testJob(t, fmt.Sprintf("late%d", i), "cpu=1"))
+		}
+		time.Sleep(12 * time.Second)
+		if a.Health().Leading {
+			t.Error("a leads after its renew deadline")
+		}
+		if n := s.releases("default/late0") + s.releases("default/late1") + s.releases("default/late2"); n != 0 {
+			t.Errorf("%d jobs were released while nobody may lead", n)
+		}
+		time.Sleep(10 * time.Second)
+		if !b.Health().Leading {
+			t.Error("b does not lead after the Lease ran out")
+		}
+		first.cut.Store(false)
+		time.Sleep(time.Minute)
+		if a.Health().Leading || !b.Health().Leading {
+			t.Errorf("a leads %t, b leads %t", a.Health().Leading, b.Health().Leading)
+		}
+		released := 0
+		for _, name := range []string{"early0", "early1", "early2", "late0", "late1", "late2"} {
+			n := s.releases("default/" + name)
+			if n > 1 {
+				t.Errorf("%s was released %d times", name, n)
+			}
+			released += n
+		}
+		if released != 4 {
+			t.Errorf("%d jobs were released on 4 cores", released)
+		}
+		// Both answer for the queue.
+		for _, l := range []*Loop{a, b} {
+			if w, err := l.Waiting(t.Context(), ""); err != nil || len(w) != 2 {
+				t.Errorf("waiting %v, %v", w, err)
+			}
+		}
+	})
+}
+
+// A leader that ends gives the Lease up: the other leads within a retry period.
+func TestLeaderResigns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newAPIServer(t)
+		s.create(t, testNode(t, "n1", "cpu=4"))
+		_, stopA := runLoop(t, s.connect(0), nil, lease("a"))
+		time.Sleep(time.Second)
+		b, stopB := runLoop(t, s.connect(0), nil, lease("b"))
+		defer stopB()
+		time.Sleep(5 * time.Second)
+		stopA()
+		s.create(t, testJob(t, "late", "cpu=1"))
+		time.Sleep(6 * time.Second)
+		if !b.Health().Leading || s.releases("default/late") != 1 {
+			t.Errorf("b leads %t, late was released %d times", b.Health().Leading, s.releases("default/late"))
+		}
+	})
+}
+
+// Both believe to lead, as when one was frozen: still nothing is released twice.
+func TestTwoLeaders(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newAPIServer(t)
+		s.create(t, testNode(t, "n1", "cpu=20"))
+		for _, lag := range []time.Duration{0, 2 * time.Second} {
+			_, stop := runLoop(t, s.connect(lag), nil, Config{})
+			defer stop()
+		}
+		time.Sleep(3 * time.Second)
+		for i := range 20 {
+			s.create(t, testJob(t, fmt.Sprintf("j%d", i), "cpu=1"))
+		}
+		time.Sleep(30 * time.Second)
+		for i := range 20 {
+			if n := s.releases(fmt.Sprintf("default/j%d", i)); n != 1 {
+				t.Errorf("j%d was released %d times", i, n)
+			}
+		}
+	})
+}
