@@ -15,14 +15,19 @@ import (
 // Hence the pods themselves are counted as they appear: each that has gone is
 // taken for a success until the status says otherwise. A pod that failed holds
 // nothing until its replacement is created.
+//
+// The pods are noted by the informer's handler while a survey lists them. What has
+// been noted up to a mark that is taken before the listing, and is not listed, has
+// gone; what is noted later may be listed or not, and does not count.
 type births struct {
 	mu   sync.Mutex
 	jobs map[types.UID]*offspring
+	mark int // counts the notes
 }
 
 type offspring struct {
-	seen map[types.UID]bool // every pod since the release, or since this process watches
-	last time.Time          // when one last appeared or went
+	seen map[types.UID]int // the first mark of every pod since the release, or since this process watches
+	last time.Time         // when one last appeared or went
 }
 
 func newBirths() *births { return &births{jobs: map[types.UID]*offspring{}} }
@@ -36,21 +41,32 @@ func (b *births) note(job, pod types.UID, now time.Time) {
 	defer b.mu.Unlock()
 	o := b.jobs[job]
 	if o == nil {
-		o = &offspring{seen: map[types.UID]bool{}}
+		o = &offspring{seen: map[types.UID]int{}}
 		b.jobs[job] = o
 	}
-	o.seen[pod], o.last = true, now
+	b.mark++
+	if _, known := o.seen[pod]; !known {
+		o.seen[pod] = b.mark
+	}
+	o.last = now
 }
 
-// unborn is how many pods of a released Job are still to be created, of which
-// alive exist now. It is 0 once none has appeared or gone for UnplacedGrace since
-// the Job controller started the Job.
-func (b *births) unborn(job *batchv1.Job, alive int, now time.Time) int {
+// marked is the number of notes so far.
+func (b *births) marked() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.mark
+}
+
+// unborn is how many pods of a released Job are still to be created beside those
+// alive, which were listed after mark. It is 0 once none has appeared or gone for
+// UnplacedGrace since the Job controller started the Job.
+func (b *births) unborn(job *batchv1.Job, alive []*podFacts, mark int, now time.Time) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	gone, last := 0, time.Time{}
 	if o := b.jobs[job.UID]; o != nil {
-		gone, last = max(len(o.seen)-alive, 0), o.last
+		gone, last = o.gone(alive, mark), o.last
 	}
 	if start := job.Status.StartTime; start != nil {
 		if last.Before(start.Time) {
@@ -70,7 +86,23 @@ func (b *births) unborn(job *batchv1.Job, alive int, now time.Time) int {
 	} else if ended > 0 { // a work queue: once a pod has succeeded no other is created
 		want = 0
 	}
-	return max(want-alive, 0)
+	return max(want-len(alive), 0)
+}
+
+// gone counts the pods that had appeared by mark and are not alive.
+func (o *offspring) gone(alive []*podFacts, mark int) int {
+	n := 0
+	for _, m := range o.seen {
+		if m <= mark {
+			n++
+		}
+	}
+	for _, p := range alive {
+		if m, ok := o.seen[p.uid]; ok && m <= mark {
+			n--
+		}
+	}
+	return n
 }
 
 // reset forgets a Job that is suspended: its next pods are others.

@@ -59,6 +59,7 @@ func (f *jobFacts) all() []jobspec.Problem {
 
 // podFacts are the same of a Pod.
 type podFacts struct {
+	uid     types.UID
 	node    string    // empty until it is bound
 	job     types.UID // of the Job that controls it, if any
 	request amounts
@@ -73,6 +74,7 @@ type podFacts struct {
 
 func podFactsOf(pod *corev1.Pod) *podFacts {
 	f := &podFacts{
+		uid:     pod.UID,
 		node:    pod.Spec.NodeName,
 		job:     controllingJob(pod),
 		request: podRequest(pod),

@@ -30,6 +30,8 @@ const livePods = "status.phase!=Succeeded,status.phase!=Failed"
 // informers keep the parts of the cluster that planning looks at.
 type informers struct {
 	nodes, pods, jobs, priorities cache.SharedIndexInformer
+
+	births *births
 }
 
 // newInformers makes them; changed is called whenever something that matters to
@@ -37,7 +39,8 @@ type informers struct {
 func newInformers(client kubernetes.Interface, births *births, changed func()) (*informers, error) {
 	none := cache.Indexers{}
 	i := &informers{
-		nodes: coreinformers.NewNodeInformer(client, 0, none),
+		births: births,
+		nodes:  coreinformers.NewNodeInformer(client, 0, none),
 		pods: coreinformers.NewFilteredPodInformer(client, metav1.NamespaceAll, 0, none, func(o *metav1.ListOptions) {
 			o.FieldSelector = livePods
 		}),
@@ -92,6 +95,7 @@ func (i *informers) synced(ctx context.Context, log *slog.Logger) bool {
 // look returns what is known now. The objects are shared: they are not to be changed.
 func (i *informers) look(now time.Time) cluster {
 	return cluster{
+		mark:       i.births.marked(), // first
 		now:        now,
 		nodes:      listed[corev1.Node](i.nodes),
 		pods:       listed[corev1.Pod](i.pods),

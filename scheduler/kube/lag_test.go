@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -119,4 +120,39 @@ func TestAnnotateKeepsOthers(t *testing.T) {
 	if got := s.job(t, "a").Annotations; len(got) != 1 || got["note"] != "mine" {
 		t.Errorf("annotations %v", got)
 	}
+}
+
+// The answer to a release is lost, nothing can be read, and the watch is late: the
+// Job may run, so no other gets its room, not even one that would now go first.
+func TestDoubtfulReleaseKeepsItsRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newAPIServer(t)
+		est := newOracle()
+		est.runtimes["a"], est.runtimes["b"] = time.Hour, 2*time.Hour
+		s.create(t, testNode(t, "n1", "cpu=1"),
+			annotated(testJob(t, "a", "cpu=1"), "note", "mine"), annotated(testJob(t, "b", "cpu=1"), "note", "mine"))
+		s.forget("patch jobs", true)
+		s.fail("get jobs", errors.New("connection refused"))
+		_, stop := runLoop(t, s.connect(10*time.Minute), est, Config{})
+		defer stop()
+		time.Sleep(time.Second)
+		if s.releases("default/a") != 1 {
+			t.Fatal("a was not released")
+		}
+		s.forget("patch jobs", false)
+		est.set(func(o *oracle) { o.runtimes["b"] = time.Minute })
+		time.Sleep(5 * time.Minute)
+		if s.releases("default/b") != 0 {
+			t.Error("b was released into a's room")
+		}
+		s.fail("get jobs", nil)
+		time.Sleep(time.Minute)
+		if s.releases("default/b") != 0 {
+			t.Error("b was released into a's room after a's release was found out")
+		}
+		time.Sleep(10 * time.Minute) // the watch tells at last; a runs
+		if s.releases("default/a") != 1 || s.releases("default/b") != 0 {
+			t.Errorf("a was released %d times, b %d times", s.releases("default/a"), s.releases("default/b"))
+		}
+	})
 }

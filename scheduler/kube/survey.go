@@ -23,6 +23,7 @@ type cluster struct {
 	pods       []*corev1.Pod
 	jobs       []*batchv1.Job
 	priorities []*schedulingv1.PriorityClass
+	mark       int // of births, before the pods were listed
 }
 
 // A survey is a Snapshot with what stands behind its numbers.
@@ -107,7 +108,7 @@ func (s *surveyor) survey(c cluster) *survey {
 	}
 	for _, job := range c.jobs {
 		out.live[job.UID] = true
-		s.place(out, r, job, s.factsOf(job, tiers), owned[job.UID])
+		s.place(out, r, job, s.factsOf(job, tiers), owned[job.UID], c.mark)
 		delete(owned, job.UID)
 	}
 	for _, pods := range owned { // of no Job, or of one that is gone
@@ -125,7 +126,7 @@ func (s *surveyor) survey(c cluster) *survey {
 }
 
 // place finds where a Job belongs in the survey, with its pods that have not ended.
-func (s *surveyor) place(out *survey, r *room, job *batchv1.Job, f *jobFacts, pods []*podFacts) {
+func (s *surveyor) place(out *survey, r *room, job *batchv1.Job, f *jobFacts, pods []*podFacts, mark int) {
 	now := out.Now
 	standing := standingOf(job)
 	if standing == waiting && s.assumed.holds(job) {
@@ -142,7 +143,7 @@ func (s *surveyor) place(out *survey, r *room, job *batchv1.Job, f *jobFacts, po
 			out.waiting = append(out.waiting, p)
 		}
 	case released:
-		unborn = s.births.unborn(job, len(pods), now)
+		unborn = s.births.unborn(job, pods, mark, now)
 	case foreign:
 		if queued(job) && suspended(job) && !finished(job) {
 			out.asked = append(out.asked, question{uid: job.UID, spec: f.spec})
