@@ -1,0 +1,106 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/runcast/runcast/predictor/train"
+)
+
+func newBacktest() *cobra.Command {
+	var (
+		o            = train.Options{Now: time.Now}
+		target       string
+		startSeconds float64
+		asJSON       bool
+	)
+	cmd := &cobra.Command{
+		Use:   "backtest TRACE",
+		Short: "Measure the estimates on a history, beside simple rules",
+		Long: `Replay a history and measure what would have been predicted for each job at its
+submission, from the jobs that had finished by then, beside what simple rules
+would have said:
+
+  request     the runtime limit (key_median where there is none)
+  last2       mean of the user's last two finished runtimes
+  key_median  median of the last ten finished runs of the same user and name
+  hierarchy   median of the last sixteen of the finest group, capped at the limit
+
+and for --target memory request, max102 and q99x102: the largest seen in the
+group, or its 99th percentile, times 1.02.`,
+		GroupID: "people",
+		Args:    cobra.ExactArgs(1),
+	}
+	options := traceFlags(cmd)
+	cmd.Flags().Float64Var(&o.Start, "start", 0.2, "share of the submissions that only teach; the later ones are judged")
+	cmd.Flags().Float64Var(&startSeconds, "start-seconds", 0, "judge the jobs submitted at or after this Unix time, instead of --start")
+	cmd.Flags().StringVar(&target, "target", "runtime", "what to judge: runtime or memory")
+	cmd.Flags().BoolVar(&o.ByGroup, "by-group", false, "report each (namespace or queue, user, name) as well")
+	cmd.Flags().Uint64Var(&o.Seed, "seed", 1, "seed of random choices")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		o.Target = train.Target(target)
+		if o.Target != train.Runtime && o.Target != train.Memory {
+			return usagef(cmd, "--target: %q is neither runtime nor memory", target)
+		}
+		if !(o.Start >= 0 && o.Start < 1) {
+			return usagef(cmd, "--start: %v is not from 0 to below 1", o.Start)
+		}
+		if cmd.Flags().Changed("start-seconds") {
+			o.StartSeconds = &startSeconds
+		}
+		records, err := readTrace(cmd, args[0], *options)
+		if err != nil {
+			return err
+		}
+		o.Trace = filepath.Base(args[0])
+		report, err := train.Backtest(records, o)
+		if err != nil {
+			return fmt.Errorf("%s: %w", args[0], err)
+		}
+		if asJSON {
+			return printJSON(cmd, report)
+		}
+		return printReport(cmd, report)
+	}
+	return cmd
+}
+
+func printReport(cmd *cobra.Command, r train.Report) error {
+	out := cmd.OutOrStdout()
+	unit, scale := "s", 1.0
+	if r.Target == train.Memory {
+		unit, scale = "MiB", 1<<20
+	}
+	fmt.Fprintf(out, "%s of %d jobs of %s; errors in %s\n\n", r.Target, r.Jobs, r.Trace, unit)
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprint(w, "predictor\tMAE\tmedian\twithin 2x\tpinball p50\tp90\tcovers p50\tp90\tranks right\t")
+	if r.Target == train.Memory {
+		fmt.Fprint(w, "GBh wasted\tfirst fails\t")
+	}
+	fmt.Fprintln(w)
+	names := slices.SortedFunc(maps.Keys(r.Predictors), func(a, b string) int {
+		return cmp.Or(cmp.Compare(r.Predictors[a].PinballP90, r.Predictors[b].PinballP90), cmp.Compare(a, b))
+	})
+	for _, name := range names {
+		m := r.Predictors[name]
+		fmt.Fprintf(w, "%s\t%.1f\t%.1f\t%.1f%%\t%.1f\t%.1f\t%.1f%%\t%.1f%%\t%.3f\t", name, m.MAE/scale, m.MedAE/scale,
+			100*m.Within2x, m.PinballP50/scale, m.PinballP90/scale, 100*m.CoverageP50, 100*m.CoverageP90, m.Concordance)
+		if m.MemoryMetrics != nil {
+			fmt.Fprintf(w, "%.1f\t%.2f%%\t", m.WastageGBh, 100*m.FirstAttemptFailures)
+		}
+		fmt.Fprintln(w)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "\nlearned in %.1f s, %.1f microseconds an estimate\n", r.FitSeconds, r.PredictMicroseconds)
+	return nil
+}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/runcast/runcast/predictor/rpc"
+)
+
+// remote are the flags of commands that ask a running Runcast.
+type remote struct {
+	server   string
+	caFile   string
+	certFile string
+	keyFile  string
+	insecure bool
+	timeout  time.Duration
+}
+
+func (r *remote) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&r.server, "server", defaultServer, "address of the Runcast `host:port` to ask")
+	f.StringVar(&r.caFile, "ca-file", "", "PEM `file` of the authorities to trust; turns on TLS")
+	f.StringVar(&r.certFile, "cert-file", "", "PEM `file` of this client's certificate")
+	f.StringVar(&r.keyFile, "key-file", "", "PEM `file` of the certificate's key")
+	f.BoolVar(&r.insecure, "insecure", false, "talk to a server beyond loopback without TLS")
+	f.DurationVar(&r.timeout, "timeout", 10*time.Second, "how long to wait for an answer")
+}
+
+func (r *remote) dial() (*rpc.Client, error) {
+	c := rpc.ClientConfig{Target: r.server, Insecure: r.insecure, Timeout: r.timeout}
+	if r.caFile != "" || r.certFile != "" {
+		c.TLS = &rpc.ClientTLS{CAFile: r.caFile, CertFile: r.certFile, KeyFile: r.keyFile}
+	}
+	return rpc.Dial(c, slog.New(slog.DiscardHandler))
+}
+
+// kubeConfig finds the API server: the given file, else the pod's service
+// account, else what kubectl uses.
+func kubeConfig(path string) (*rest.Config, error) {
+	if path == "" {
+		if c, err := rest.InClusterConfig(); err == nil {
+			return c, nil
+		}
+	}
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = path
+	c, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
+	if err != nil {
+		return nil, fmt.Errorf("no Kubernetes API server: %w", err)
+	}
+	return c, nil
+}
+
+// kubeClient is fit for a controller: client-go's own limit of five requests a
+// second would throttle it long before the API server does.
+func kubeClient(path string) (kubernetes.Interface, error) {
+	c, err := kubeConfig(path)
+	if err != nil {
+		return nil, err
+	}
+	c.QPS, c.Burst = 100, 200
+	c.UserAgent = "runcast"
+	return kubernetes.NewForConfig(c)
+}
+
+// hostname identifies this replica: in a pod, the pod's name.
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return fmt.Sprintf("pid-%d", os.Getpid())
+	}
+	return name
+}

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	authv1 "k8s.io/api/authorization/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/version"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/runcast/runcast/collector/promql"
+	"github.com/runcast/runcast/collector/store"
+)
+
+// A check is one line of doctor: what was found, and what mends it.
+type check struct {
+	subject string
+	ok      bool
+	finding string
+	fix     string
+}
+
+func newDoctor(g *globals) *cobra.Command {
+	var path string
+	cmd := &cobra.Command{
+		Use:   "doctor --config FILE",
+		Short: "Check the configuration, the cluster and Prometheus, and say what to mend",
+		Long: `Check what Runcast needs and say what to mend: the configuration file, the API
+server and this user's rights there, the metrics and labels in Prometheus, the
+store. It changes nothing. Exit status 1 if something has to be mended.`,
+		GroupID: "people",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if path == "" {
+				return usagef(cmd, "expected --config FILE")
+			}
+			cfg, err := loadConfig(path)
+			if err != nil {
+				return err
+			}
+			ctx, cancel := context.WithTimeout(cmd.Context(), time.Minute)
+			defer cancel()
+			checks := []check{{subject: "configuration", ok: true, finding: path}}
+			checks = append(checks, checkKubernetes(ctx, &cfg)...)
+			metrics, err := checkPrometheus(ctx, g, cmd, &cfg)
+			if err != nil {
+				return err
+			}
+			checks = append(append(checks, metrics...), checkStore(ctx, &cfg))
+			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+			bad := 0
+			for _, c := range checks {
+				mark := "ok"
+				if !c.ok {
+					mark = "MEND"
+					bad++
+				}
+				fmt.Fprintf(w, "%s\t%s\t%s\n", mark, c.subject, c.finding)
+				if c.fix != "" {
+					fmt.Fprintf(w, "\t\t-> %s\n", c.fix)
+				}
+			}
+			if err := w.Flush(); err != nil {
+				return err
+			}
+			if bad > 0 {
+				return fmt.Errorf("%d of %d checks found something to mend", bad, len(checks))
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&path, "config", "", "configuration `file` (YAML)")
+	return cmd
+}
+
+// rights are what collector and scheduler ask of the API server.
+var rights = []authv1.ResourceAttributes{
+	{Group: "batch", Resource: "jobs", Verb: "watch"},
+	{Group: "batch", Resource: "jobs", Verb: "patch"},
+	{Resource: "pods", Verb: "watch"},
+	{Resource: "nodes", Verb: "watch"},
+	{Group: "scheduling.k8s.io", Resource: "priorityclasses", Verb: "watch"},
+	{Group: "events.k8s.io", Resource: "events", Verb: "create"},
+}
+
+func checkKubernetes(ctx context.Context, cfg *Config) []check {
+	const subject = "Kubernetes"
+	if cfg.Kubernetes.Disabled {
+		return []check{{subject: subject, ok: true, finding: "left out by kubernetes.disabled"}}
+	}
+	client, err := kubeClient(cfg.Kubernetes.Kubeconfig)
+	if err != nil {
+		return []check{{subject: subject, finding: err.Error(), fix: "set kubernetes.kubeconfig, or kubernetes.disabled: true"}}
+	}
+	info, err := client.Discovery().ServerVersion()
+	if err != nil {
+		return []check{{subject: subject, finding: err.Error(), fix: "is the API server of this kubeconfig up, and reachable from here?"}}
+	}
+	out := []check{{subject: subject, ok: true, finding: "version " + info.GitVersion}}
+	if v, err := version.ParseGeneric(info.GitVersion); err == nil && v.LessThan(version.MustParseGeneric("1.36")) {
+		out[0].fix = "from 1.36 on a suspended Job's requests can be changed; on this one Runcast orders jobs and leaves requests alone"
+	}
+	for _, r := range rights {
+		out = append(out, checkRight(ctx, client, r))
+	}
+	return out
+}
+
+func checkRight(ctx context.Context, client kubernetes.Interface, r authv1.ResourceAttributes) check {
+	c := check{subject: fmt.Sprintf("right to %s %s", r.Verb, r.Resource)}
+	review := &authv1.SelfSubjectAccessReview{Spec: authv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &r}}
+	answer, err := client.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
+	switch {
+	case err != nil:
+		c.finding = err.Error()
+	case answer.Status.Allowed:
+		c.ok, c.finding = true, "granted"
+	default:
+		c.finding, c.fix = "denied "+answer.Status.Reason, "grant it to this user or service account by a ClusterRole"
+	}
+	return c
+}
+
+func checkPrometheus(ctx context.Context, g *globals, cmd *cobra.Command, cfg *Config) ([]check, error) {
+	const subject = "Prometheus"
+	if cfg.Prometheus == nil {
+		return []check{{subject: subject, ok: true, finding: "not configured: runtimes are learned, memory and GPU use are not", fix: "set prometheus.url"}}, nil
+	}
+	log, err := g.logger(cmd)
+	if err != nil {
+		return nil, err
+	}
+	source, err := promql.New(*cfg.Prometheus, log, nil)
+	if err != nil {
+		return nil, err
+	}
+	var out []check
+	for _, f := range source.Probe(ctx) {
+		out = append(out, check{subject: f.Check, ok: f.Level != promql.Failed, finding: f.Found, fix: f.Fix})
+	}
+	return out, nil
+}
+
+func checkStore(ctx context.Context, cfg *Config) check {
+	c := check{subject: "store"}
+	s, err := store.Open(cfg.Store.Path, store.Options{MustExist: true})
+	switch {
+	case errors.Is(err, store.ErrInUse):
+		return check{subject: "store", ok: true, finding: cfg.Store.Path + " is in use by a running process"}
+	case errors.Is(err, os.ErrNotExist):
+		return check{subject: "store", ok: true, finding: cfg.Store.Path + " will be made at the first start"}
+	case err != nil:
+		c.finding, c.fix = err.Error(), "move it away, or set store.path"
+		return c
+	}
+	defer s.Close()
+	n, err := s.Len(ctx)
+	if err == nil {
+		err = s.Check(ctx)
+	}
+	if err != nil {
+		c.finding, c.fix = err.Error(), "restore a backup, or start with a new file: history comes back from Prometheus"
+		return c
+	}
+	return check{subject: "store", ok: true, finding: fmt.Sprintf("%s holds %d records", cfg.Store.Path, n)}
+}

@@ -1,0 +1,226 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/runcast/runcast/collector"
+	collectorkube "github.com/runcast/runcast/collector/kube"
+	"github.com/runcast/runcast/collector/promql"
+	"github.com/runcast/runcast/collector/store"
+	"github.com/runcast/runcast/predictor"
+	"github.com/runcast/runcast/predictor/rpc"
+	"github.com/runcast/runcast/predictor/serve"
+	"github.com/runcast/runcast/predictor/train"
+	"github.com/runcast/runcast/scheduler/kube"
+)
+
+func newCollector(g *globals) *cobra.Command {
+	return newProcessCommand(g, "collector", "Learn of finished jobs, keep their history and the models",
+		`Watch Jobs end, measure in Prometheus what they used, and keep the records in one
+bbolt file. Serves the history and the registry of models over gRPC.`,
+		func(p *process) error {
+			s, err := p.openStore()
+			if err != nil {
+				return err
+			}
+			return p.addCollector(s)
+		})
+}
+
+func newPredictor(g *globals) *cobra.Command {
+	return newProcessCommand(g, "predictor", "Serve estimates",
+		`Serve estimates over gRPC from the model in service, and follow the collector's
+records and models, so that estimates improve between trainings.`,
+		func(p *process) error {
+			client, err := p.dial(p.cfg.Client.Collector)
+			if err != nil {
+				return err
+			}
+			p.addPredictor(client.Models(), client.History())
+			return nil
+		})
+}
+
+func newScheduler(g *globals) *cobra.Command {
+	return newProcessCommand(g, "scheduler", "Release queued Jobs in the order that finishes them soonest",
+		`Plan the suspended Jobs with the label runcast.dev/queue-name, and release each when
+its turn has come. Serves the queue and its ETAs over gRPC. Without a predictor
+it plans with the Jobs' own annotations, else in order of submission.`,
+		func(p *process) error {
+			client, err := p.dial(p.cfg.Client.Predictor)
+			if err != nil {
+				return err
+			}
+			return p.addScheduler(client.Estimator())
+		})
+}
+
+func newUp(g *globals) *cobra.Command {
+	return newProcessCommand(g, "up", "Run everything in one process on one file",
+		`Run collector, training, predictor and scheduler in one process on one bbolt file:
+for one small cluster, or a laptop. It keeps running whatever is missing: without
+Prometheus it learns runtimes only, without Kubernetes it schedules nothing.`,
+		func(p *process) error {
+			s, err := p.openStore()
+			if err != nil {
+				return err
+			}
+			if err := p.addCollector(s); err != nil {
+				return err
+			}
+			p.loop("train", func(ctx context.Context) error { return p.trainEvery(ctx, s, s) }, nil, nil)
+			live := p.addPredictor(s, s)
+			if p.cfg.Scheduler.Disabled || p.cfg.Kubernetes.Disabled {
+				return nil
+			}
+			return p.addScheduler(live)
+		})
+}
+
+func (p *process) dial(target string) (*rpc.Client, error) {
+	client, err := rpc.Dial(p.cfg.client(target), p.log)
+	if err != nil {
+		return nil, err
+	}
+	p.closes = append(p.closes, client.Close)
+	return client, nil
+}
+
+func (p *process) openStore() (*store.Store, error) {
+	s, err := store.Open(p.cfg.Store.Path, store.Options{})
+	if err != nil {
+		return nil, err
+	}
+	p.closes = append(p.closes, s.Close)
+	p.server.RegisterHistory(s)
+	p.server.RegisterModels(s)
+	return s, nil
+}
+
+func (p *process) addCollector(s *store.Store) error {
+	var sources collector.Sources
+	if !p.cfg.Kubernetes.Disabled {
+		client, err := kubeClient(p.cfg.Kubernetes.Kubeconfig)
+		if err != nil {
+			return fmt.Errorf("collector: %w (set kubernetes.disabled: true to learn from Prometheus alone)", err)
+		}
+		sources.Lifecycles, err = collectorkube.New(client, collectorkube.Options{Cluster: p.cfg.Cluster}, p.log, p.metrics)
+		if err != nil {
+			return err
+		}
+	}
+	if p.cfg.Prometheus != nil {
+		source, err := promql.New(*p.cfg.Prometheus, p.log, p.metrics)
+		if err != nil {
+			return err
+		}
+		sources.Usage, sources.History = source, source
+	}
+	if sources == (collector.Sources{}) {
+		return errors.New("nothing to learn from: set prometheus.url, or leave kubernetes.disabled out")
+	}
+	c, err := collector.New(collector.Config{
+		Lag:        time.Duration(p.cfg.Collector.Lag),
+		HistoryLag: time.Duration(p.cfg.Collector.HistoryLag),
+		Backfill:   time.Duration(p.cfg.Collector.Backfill),
+		Window:     time.Duration(p.cfg.Collector.Window),
+		MaxAge:     time.Duration(p.cfg.Store.MaxAge),
+		MaxRecords: p.cfg.Store.MaxRecords,
+	}, sources, s, p.log, p.metrics)
+	if err != nil {
+		return fmt.Errorf("collector: %w", err)
+	}
+	p.loop("collector", c.Run, c.Alive, nil)
+	return nil
+}
+
+func (p *process) addPredictor(models predictor.Models, history predictor.History) *serve.Live {
+	live := serve.New(models, history, serve.Options{Dir: p.cfg.Predictor.CacheDir, Log: p.log})
+	p.server.RegisterEstimator(live)
+	p.loop("predictor", live.Run, nil, func() error {
+		s := live.State()
+		if s.Model.Version == "" && s.Err == nil {
+			return nil // nothing is trained yet; asked, it says so
+		} else if s.Model.Version == "" {
+			return s.Err
+		}
+		return nil
+	})
+	return live
+}
+
+func (p *process) addScheduler(est predictor.Estimator) error {
+	client, err := kubeClient(p.cfg.Kubernetes.Kubeconfig)
+	if err != nil {
+		return fmt.Errorf("scheduler: %w", err)
+	}
+	s := p.cfg.Scheduler
+	cfg := kube.Config{Cluster: p.cfg.Cluster, MaxInterval: time.Duration(s.Replan)}
+	if s.Election.Name != "" {
+		lease := time.Duration(s.Election.LeaseDuration)
+		cfg.Election = kube.Election{
+			Namespace: s.Election.Namespace, Name: s.Election.Name, Identity: hostname(),
+			LeaseDuration: lease, RenewDeadline: lease * 2 / 3, RetryPeriod: lease * 2 / 15, // client-go's own proportions
+		}
+	}
+	loop, err := kube.New(cfg, client, est, p.cfg.policy(), p.log, p.metrics)
+	if err != nil {
+		return fmt.Errorf("scheduler: %w", err)
+	}
+	p.server.RegisterQueue(loop)
+	p.loop("scheduler", loop.Run,
+		func() error {
+			if h := loop.Health(); !h.LastPlan.IsZero() && time.Since(h.LastPlan) > 4*time.Duration(s.Replan)+time.Minute {
+				return fmt.Errorf("no plan since %s", h.LastPlan.Format(time.RFC3339))
+			}
+			return nil
+		},
+		func() error {
+			if loop.Health().LastPlan.IsZero() {
+				return errors.New("no plan yet: waiting for the API server")
+			}
+			return nil
+		})
+	if w := s.Webhook; w.Listen != "" {
+		p.loop("webhook", func(ctx context.Context) error {
+			return serveHTTP(ctx, &http.Server{Addr: w.Listen, Handler: kube.NewWebhook(p.log)}, w.CertFile, w.KeyFile)
+		}, nil, nil)
+	}
+	return nil
+}
+
+// firstTraining is how soon a training is tried again while there is too little
+// history, or the last one failed.
+const firstTraining = time.Minute
+
+// trainEvery trains soon after the start and then at intervals.
+func (p *process) trainEvery(ctx context.Context, history predictor.History, models predictor.Models) error {
+	wait := 10 * time.Second // the collector's first records
+	for {
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		case <-timer.C:
+		}
+		info, err := train.Train(ctx, history, models, train.Training{Now: time.Now})
+		switch wait = time.Duration(p.cfg.Train.Every); {
+		case err == nil:
+			p.log.InfoContext(ctx, "model published", "version", info.Version, "reason", info.Reason)
+		case errors.Is(err, predictor.ErrNotBetter):
+			p.log.InfoContext(ctx, "model not published", "version", info.Version, "reason", info.Reason)
+		case ctx.Err() != nil:
+			return nil
+		default:
+			wait = firstTraining
+			p.log.InfoContext(ctx, "not trained", "retry_in", wait, "error", err)
+		}
+	}
+}

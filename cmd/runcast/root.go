@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes; scripts depend on them.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// run is the program: it returns the exit code. Results go to stdout, everything
+// else to stderr.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	var usage *usageError
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &usage):
+		fmt.Fprintf(stderr, "runcast: %v\nrun '%s --help' for usage\n", err, usage.command)
+		return exitUsage
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		fmt.Fprintln(stderr, "runcast: interrupted")
+		return exitFailed
+	default:
+		fmt.Fprintf(stderr, "runcast: %v\n", err)
+		return exitFailed
+	}
+}
+
+// A usageError is the caller's mistake on the command line.
+type usageError struct {
+	command string
+	err     error
+}
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+func usagef(cmd *cobra.Command, format string, args ...any) error {
+	return &usageError{cmd.CommandPath(), fmt.Errorf(format, args...)}
+}
+
+// globals are the flags that every subcommand takes.
+type globals struct {
+	logLevel  slog.LevelVar
+	logFormat string
+}
+
+func newRoot() *cobra.Command {
+	g := &globals{}
+	root := &cobra.Command{
+		Use:   "runcast",
+		Short: "Predict how long jobs run and what they need, and finish them sooner",
+		Long: `Runcast learns from finished Kubernetes jobs how long the next one will run and
+how much memory it will need, and uses that to finish all jobs sooner.
+
+Start with 'runcast doctor --config FILE' to see what your cluster and your
+Prometheus offer, and with 'runcast up --config FILE' to run everything in one
+process. 'runcast backtest TRACE' shows how good the estimates are on a history
+of your own.`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	if strings.HasPrefix(filepath.Base(os.Args[0]), "kubectl-") {
+		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl runcast"}
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{cmd.CommandPath(), err} })
+	root.PersistentFlags().TextVar(&g.logLevel, "log-level", &g.logLevel, "least severe level to log: debug, info, warn or error")
+	root.PersistentFlags().StringVar(&g.logFormat, "log-format", "text", "how to log to stderr: text or json")
+	root.AddGroup(
+		&cobra.Group{ID: "processes", Title: "Processes:"},
+		&cobra.Group{ID: "people", Title: "For people:"},
+	)
+	root.AddCommand(
+		newUp(g), newCollector(g), newPredictor(g), newScheduler(g), newTrain(g),
+		newPredict(), newExplain(), newEta(), newQueue(), newModels(),
+		newBacktest(), newSimulate(), newImport(), newExport(), newDoctor(g),
+	)
+	for _, c := range root.Commands() {
+		if c.Args != nil {
+			c.Args = usageArgs(c.Args)
+		}
+	}
+	root.Args = usageArgs(root.Args)
+	return root
+}
+
+// usageArgs makes a wrong number of arguments a usage error.
+func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return &usageError{cmd.CommandPath(), err}
+		}
+		return nil
+	}
+}
+
+// logger writes to the command's stderr as the global flags say.
+func (g *globals) logger(cmd *cobra.Command) (*slog.Logger, error) {
+	opts := &slog.HandlerOptions{Level: &g.logLevel}
+	switch g.logFormat {
+	case "text":
+		return slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), opts)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), opts)), nil
+	}
+	return nil, usagef(cmd, "--log-format: %q is neither text nor json", g.logFormat)
+}
+
+// printJSON prints exactly one JSON object on stdout.
+func printJSON(cmd *cobra.Command, v any) error {
+	enc := json.NewEncoder(cmd.OutOrStdout())
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
