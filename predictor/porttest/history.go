@@ -9,9 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
-
 	"github.com/runcast/runcast/predictor"
 )
 
@@ -146,16 +143,12 @@ func keepsFields(t *testing.T, h predictor.History) {
 	for _, e := range entries(t, h, time.Time{}, time.Time{}) {
 		got = append(got, e.JobRecord)
 	}
-	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
-		t.Errorf("Records (-want +got):\n%s", diff)
-	}
+	wantSame(t, "Records", got, want)
 	got = nil
 	for _, e := range followed(t, h, 0, 2) {
 		got = append(got, e.JobRecord)
 	}
-	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
-		t.Errorf("Follow (-want +got):\n%s", diff)
-	}
+	wantSame(t, "Follow", got, want)
 }
 
 func orderAndBounds(t *testing.T, h predictor.History) {
@@ -207,9 +200,7 @@ func putTwice(t *testing.T, h predictor.History) {
 			t.Fatalf("Put again = %d, %v; want 0", n, err)
 		}
 	}
-	if diff := cmp.Diff(before, entries(t, h, time.Time{}, time.Time{}), cmpopts.EquateEmpty()); diff != "" {
-		t.Fatalf("putting twice changed the history:\n%s", diff)
-	}
+	wantSame(t, "after putting twice", entries(t, h, time.Time{}, time.Time{}), before)
 	put(t, h, job("c", 3)) // no sequence was lost on the way
 	wantIDs(t, followed(t, h, 2, 1), "c:3")
 }
@@ -229,9 +220,7 @@ func betterReplaces(t *testing.T, h predictor.History) {
 	if got[1].PeakMemory != predictor.GiB || !got[1].Finished.Equal(second(7)) {
 		t.Errorf("got %+v, want %+v", got[1].JobRecord, exact)
 	}
-	if diff := cmp.Diff(&served, got[1].Served); diff != "" {
-		t.Errorf("the estimate that was served is lost:\n%s", diff)
-	}
+	wantSame(t, "the estimate that was served", got[1].Served, &served)
 	wantIDs(t, followed(t, h, 0, 2), "b:2", "a:3")
 
 	if n, err := h.Put(t.Context(), []predictor.JobRecord{poor, exact}); n != 0 || err != nil {

@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/runcast/runcast/predictor"
 )
 
@@ -97,9 +95,7 @@ func publish(t *testing.T, m predictor.Models) {
 	want := info("v2", 2)
 	want.Size = 3
 	want.SHA256 = "3fc4ccfe745870e2c0d99f71f30ff0656c8dedd41cc1d7d3d376b0dbe685e2f3" // printf two | sha256sum
-	if diff := cmp.Diff(want, infos[0]); diff != "" {
-		t.Errorf("List (-want +got):\n%s", diff)
-	}
+	wantSame(t, "List", infos[0], want)
 	for version, want := range map[string]string{"v1": "one", "v2": "two"} {
 		if got, err := m.Artifact(t.Context(), version); err != nil || string(got) != want {
 			t.Errorf("Artifact(%s) = %q, %v; want %q", version, got, err, want)
@@ -115,9 +111,7 @@ func publishAgain(t *testing.T, m predictor.Models) {
 	again := info("v1", 9)
 	again.Reason = "another"
 	mustPublish(t, m, again, "one")
-	if diff := cmp.Diff(before, wantList(t, m, "v2*", "v1")); diff != "" {
-		t.Errorf("publishing again changed something:\n%s", diff)
-	}
+	wantSame(t, "after publishing again", wantList(t, m, "v2*", "v1"), before)
 
 	var invalid *predictor.ValidationError
 	if err := m.Publish(t.Context(), info("v1", 1), bytes.NewReader([]byte("other"))); !errors.As(err, &invalid) {
