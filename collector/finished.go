@@ -25,8 +25,18 @@ type Finished struct {
 
 // A Pod is one attempt at one rank of a job.
 type Pod struct {
-	Name, UID, Node   string
-	Started, Finished time.Time // of the main container; zero if not known
+	Name, UID, Node string
+	// Started is when its kubelet took it, Finished when its last container ended;
+	// zero if not known.
+	Started, Finished time.Time
+}
+
+// Lifecycles is a source that sees jobs finish.
+type Lifecycles interface {
+	// Run delivers jobs as they finish, those first that had finished before and are
+	// still there, until ctx ends, when it returns nil. What deliver does not take
+	// it delivers again. It may deliver a job more than once.
+	Run(ctx context.Context, deliver func(context.Context, []Finished) error) error
 }
 
 // A UsageSource measures finished jobs.

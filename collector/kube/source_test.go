@@ -1,0 +1,108 @@
+package kube_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"k8s.io/apimachinery/pkg/runtime"
+	clienttesting "k8s.io/client-go/testing"
+
+	"github.com/runcast/runcast/collector"
+	"github.com/runcast/runcast/collector/kube"
+)
+
+// TestRefused: what is not taken is offered again, and what was malformed in it is
+// told once.
+func TestRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		c.do("job train runcast.dev/expected-runtime=soon")
+		c.do("begin train")
+		c.do("complete train")
+		var log bytes.Buffer
+		reg := prometheus.NewPedanticRegistry()
+		source, err := kube.New(c.client, kube.Options{Cluster: "eu"}, slog.New(slog.NewTextHandler(&log, nil)), reg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		offered, taken := 0, 0
+		done := make(chan error)
+		go func() {
+			done <- source.Run(ctx, func(_ context.Context, jobs []collector.Finished) error {
+				if offered++; offered < 5 {
+					return errors.New("disk full")
+				}
+				taken += len(jobs)
+				if id := jobs[0].Record.ID; !strings.HasPrefix(id, "eu/ml/train@") || jobs[0].Record.Cluster != "eu" {
+					t.Errorf("ID %s of cluster %q", id, jobs[0].Record.Cluster)
+				}
+				return nil
+			})
+		}()
+		time.Sleep(time.Minute)
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if offered != 5 || taken != 1 {
+			t.Errorf("offered %d times and taken %d times, want 5 and 1", offered, taken)
+		}
+		if n := strings.Count(log.String(), "malformed field left out"); n != 1 || !strings.Contains(log.String(), "runcast.dev/expected-runtime") {
+			t.Errorf("told %d times in:\n%s", n, log.String())
+		}
+		want := `
+# HELP runcast_collector_kube_jobs_total Finished jobs delivered by the informer, by outcome.
+# TYPE runcast_collector_kube_jobs_total counter
+runcast_collector_kube_jobs_total{outcome="succeeded"} 1
+# HELP runcast_collector_kube_malformed_fields_total Fields of finished jobs that could not be read and were left out.
+# TYPE runcast_collector_kube_malformed_fields_total counter
+runcast_collector_kube_malformed_fields_total 1
+`
+		err = testutil.GatherAndCompare(reg, strings.NewReader(want), "runcast_collector_kube_jobs_total", "runcast_collector_kube_malformed_fields_total")
+		if err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestForbidden: without permission for nodes and priority classes jobs are
+// delivered all the same.
+func TestForbidden(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		for _, kind := range []string{"nodes", "priorityclasses"} {
+			c.client.PrependReactor("list", kind, func(clienttesting.Action) (bool, runtime.Object, error) {
+				return true, nil, errors.New("forbidden")
+			})
+		}
+		c.do("job train")
+		c.do("begin train")
+		c.do("complete train")
+		source, err := kube.New(c.client, kube.Options{}, slog.New(slog.DiscardHandler), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		taken, done := 0, make(chan error)
+		go func() {
+			done <- source.Run(ctx, func(_ context.Context, jobs []collector.Finished) error {
+				taken += len(jobs)
+				return nil
+			})
+		}()
+		time.Sleep(time.Minute)
+		stop()
+		if err := <-done; err != nil || taken != 1 {
+			t.Errorf("%d jobs delivered, error %v; want one and none", taken, err)
+		}
+	})
+}
