@@ -212,7 +212,7 @@ func seatAll(s scheduler.Snapshot, free []scheduler.Vector, p scheduler.Pending)
 }
 
 // quantities parses "cpu=2 gpu=1 memory=1Gi".
-func quantities(t *testing.T, fields []string) corev1.ResourceList {
+func quantities(t testing.TB, fields []string) corev1.ResourceList {
 	t.Helper()
 	list := corev1.ResourceList{}
 	for _, f := range fields {
@@ -232,7 +232,7 @@ func quantities(t *testing.T, fields []string) corev1.ResourceList {
 	return list
 }
 
-func testNode(t *testing.T, name string, fields ...string) *corev1.Node {
+func testNode(t testing.TB, name string, fields ...string) *corev1.Node {
 	t.Helper()
 	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"kubernetes.io/hostname": name}}}
 	n.Status.Allocatable = quantities(t, append([]string{"pods=110", "memory=64Gi"}, fields...))
@@ -241,7 +241,7 @@ func testNode(t *testing.T, name string, fields ...string) *corev1.Node {
 }
 
 // testJob is a suspended Job of one pod in the queue.
-func testJob(t *testing.T, name string, fields ...string) *batchv1.Job {
+func testJob(t testing.TB, name string, fields ...string) *batchv1.Job {
 	t.Helper()
 	yes := true
 	return &batchv1.Job{

@@ -1,0 +1,103 @@
+package kube
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+
+	"github.com/runcast/runcast/scheduler"
+)
+
+func TestNoticeRoundTrip(t *testing.T) {
+	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	for _, n := range []notice{
+		{},
+		{verdict: scheduler.Held, reason: "waits: for room"},
+		{verdict: scheduler.Reserved, reason: "x", start: now, end: now.Add(time.Hour)},
+	} {
+		j := &batchv1.Job{}
+		j.Annotations = n.annotations()
+		if got := told(j); got != n {
+			t.Errorf("told %+v, want %+v", got, n)
+		}
+	}
+	j := &batchv1.Job{}
+	annotated(j, "runcast.dev/decision", "nonsense", "runcast.dev/estimated-start-time", "soon")
+	if got := told(j); got != (notice{}) {
+		t.Errorf("told %+v by nonsense", got)
+	}
+}
+
+func TestNoticeDiffers(t *testing.T) {
+	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	in := func(d time.Duration) time.Time { return now.Add(d) }
+	base := notice{verdict: scheduler.Held, reason: "r", start: in(time.Hour), end: in(2 * time.Hour)}
+	for _, c := range []struct {
+		name string
+		n    notice
+		want bool
+	}{
+		{"the same", base, false},
+		{"another verdict", notice{scheduler.Reserved, "r", base.start, base.end}, true},
+		{"another reason, the same times", notice{scheduler.Held, "s", base.start, base.end}, false},
+		{"5 of 65 minutes later", notice{scheduler.Held, "s", in(65 * time.Minute), base.end}, false},
+		{"10 of 70 minutes later", notice{scheduler.Held, "s", in(70 * time.Minute), base.end}, true},
+		{"earlier by far", notice{scheduler.Held, "s", in(time.Minute), base.end}, true},
+		{"the end moved", notice{scheduler.Held, "s", base.start, in(3 * time.Hour)}, true},
+		{"no more to be foreseen", notice{scheduler.Held, "s", time.Time{}, time.Time{}}, true},
+	} {
+		if got := c.n.differs(base, now); got != c.want {
+			t.Errorf("%s: %t", c.name, got)
+		}
+	}
+	near := notice{scheduler.Held, "r", in(10 * time.Second), time.Time{}}
+	if (notice{scheduler.Held, "r", in(35 * time.Second), time.Time{}}).differs(near, now) {
+		t.Error("25 seconds are news")
+	}
+	unknown := notice{verdict: scheduler.Held, reason: "fits nowhere"}
+	if !(notice{verdict: scheduler.Held, reason: "waits for n1"}).differs(unknown, now) {
+		t.Error("another reason without a forecast is no news")
+	}
+}
+
+// Notices are written at the rate allowed, in the plan's order, and releases do not
+// wait for them; once all is told there are no more writes.
+func TestNoticesAreRationed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newAPIServer(t)
+		s.create(t, testNode(t, "n1", "cpu=1"))
+		for i := range 60 {
+			j := testJob(t, "j"+string(rune('A'+i)), "cpu=1")
+			s.create(t, j)
+		}
+		_, stop := runLoop(t, s, nil, Config{NoticesPerSecond: 2})
+		defer stop()
+		time.Sleep(5 * time.Second)
+		noticed := func() (n int) {
+			for i := range 60 {
+				if told(s.job(t, "j"+string(rune('A'+i)))).verdict != "" {
+					n++
+				}
+			}
+			return n
+		}
+		if n := noticed(); n < 10 || n > 14 { // one of them the release
+			t.Errorf("%d jobs were told in 5 s", n)
+		}
+		if told(s.job(t, "jB")).verdict != scheduler.Reserved || told(s.job(t, "jz")).verdict != "" {
+			t.Error("the head was not told first")
+		}
+		time.Sleep(30 * time.Second)
+		if n := noticed(); n != 60 {
+			t.Errorf("%d of 60 jobs were told", n)
+		}
+		version := s.job(t, "jB").ResourceVersion
+		s.takeEvents()
+		time.Sleep(10 * time.Minute)
+		if s.job(t, "jB").ResourceVersion != version || len(s.takeEvents()) > 0 {
+			t.Error("told again what was told")
+		}
+	})
+}
