@@ -33,6 +33,7 @@ var update = flag.Bool("update", false, "rewrite the expectations in testdata; r
 //	ask TEMPLATE [names=a|b] [namespace=ml] at=SECONDS window=DURATION [from=S] [to=S]
 //	finished from=SECONDS to=SECONDS
 //	usage    from=SECONDS to=SECONDS [api] [nopods]   usage of what finished finds
+//	probe    at=SECONDS
 func TestStories(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -53,6 +54,7 @@ func TestStories(t *testing.T) {
 					cfg.URL = serve(t, string(f.Data))
 					continue
 				case "config":
+					cfg = Config{URL: cfg.URL}
 					if err := yaml.UnmarshalStrict(f.Data, &cfg); err != nil {
 						t.Fatal(err)
 					}
@@ -167,6 +169,11 @@ func perform(t *testing.T, s *Source, args []string) string {
 			}
 		}
 		printUsage(t, &out, s, jobs)
+	case "probe":
+		for _, f := range s.probe(t.Context(), second("at")) {
+			line := fmt.Sprintf("%-7s %s: %s %s", f.Level, f.Check, f.Found, f.Fix)
+			out.WriteString(strings.ReplaceAll(strings.TrimSpace(line), s.cfg.URL, "URL") + "\n")
+		}
 	default:
 		t.Fatalf("unknown command %v", args)
 	}

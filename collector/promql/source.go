@@ -20,6 +20,7 @@ import (
 // A Source asks one cluster's metrics. It is safe for concurrent use.
 type Source struct {
 	cfg       Config
+	client    apiClient
 	api       v1.API
 	templates map[string]query
 	where     string // the address, for errors
@@ -74,9 +75,11 @@ func newSource(cfg Config, client *http.Client, log *slog.Logger, reg prometheus
 	for k, v := range cfg.QueryParams {
 		params.Set(k, v)
 	}
+	c := apiClient{base, params}
 	return &Source{
 		cfg:       cfg,
-		api:       v1.NewAPI(apiClient{base, params}),
+		client:    c,
+		api:       v1.NewAPI(c),
 		templates: templates,
 		where:     address.Redacted(),
 		common:    commonMatchers(cfg),
