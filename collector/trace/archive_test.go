@@ -1,11 +1,17 @@
 package trace_test
 
 import (
+	"bytes"
 	"cmp"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
+	"time"
 
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"github.com/runcast/runcast/collector/store"
 	"github.com/runcast/runcast/collector/trace"
 	"github.com/runcast/runcast/predictor"
 )
@@ -65,6 +71,32 @@ func TestPublicLogs(t *testing.T) {
 				t.Errorf("got %+v, want %+v", got, want)
 			}
 		})
+	}
+}
+
+// TestImportExport takes a log with everything in it through a store and back.
+func TestImportExport(t *testing.T) {
+	want, err := openLog(t, "tesseract-kinc-gemmaker.csv.gz").ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(filepath.Join(t.TempDir(), "runcast.db"), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if n, err := s.Put(t.Context(), want); n != len(want) || err != nil {
+		t.Fatalf("Put = %d, %v; want %d", n, err, len(want))
+	}
+	var out bytes.Buffer
+	if n, err := trace.Export(t.Context(), &out, s, time.Time{}, time.Time{}); n != len(want) || err != nil {
+		t.Fatalf("Export = %d, %v; want %d", n, err, len(want))
+	}
+	slices.SortFunc(want, func(a, b predictor.JobRecord) int {
+		return cmp.Or(a.Finished.Compare(b.Finished), cmp.Compare(a.ID, b.ID))
+	})
+	if diff := gocmp.Diff(want, read(t, "export.csv", out.Bytes(), trace.Options{})); diff != "" {
+		t.Error(diff)
 	}
 }
 
