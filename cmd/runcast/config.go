@@ -111,6 +111,8 @@ type SchedulerConfig struct {
 type ElectionConfig struct {
 	Namespace string `json:"namespace"`
 	Name      string `json:"name"`
+	// Identity is this replica's name in the Lease. Default: host and process.
+	Identity string `json:"identity"`
 	// LeaseDuration is how long a silent leader keeps the others waiting. Default 15s.
 	LeaseDuration Duration `json:"lease_duration"`
 }

@@ -71,11 +71,12 @@ func kubeClient(path string) (kubernetes.Interface, error) {
 	return kubernetes.NewForConfig(c)
 }
 
-// hostname identifies this replica: in a pod, the pod's name.
-func hostname() string {
+// identity tells this replica from others: in a pod, where the process is 1, the
+// pod's name does.
+func identity() string {
 	name, err := os.Hostname()
 	if err != nil {
-		return fmt.Sprintf("pid-%d", os.Getpid())
+		name = "unknown-host"
 	}
-	return name
+	return fmt.Sprintf("%s_%d", name, os.Getpid())
 }

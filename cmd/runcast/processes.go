@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -165,7 +166,7 @@ func (p *process) addScheduler(est predictor.Estimator) error {
 	if s.Election.Name != "" {
 		lease := time.Duration(s.Election.LeaseDuration)
 		cfg.Election = kube.Election{
-			Namespace: s.Election.Namespace, Name: s.Election.Name, Identity: hostname(),
+			Namespace: s.Election.Namespace, Name: s.Election.Name, Identity: cmp.Or(s.Election.Identity, identity()),
 			LeaseDuration: lease, RenewDeadline: lease * 2 / 3, RetryPeriod: lease * 2 / 15, // client-go's own proportions
 		}
 	}
