@@ -120,7 +120,7 @@ func TestCrash(t *testing.T) {
 // acknowledged, and returns the last one that was.
 func killAfter(t *testing.T, path string, n int) (last int) {
 	t.Helper()
-	child := exec.Command(os.Args[0])
+	child := exec.CommandContext(t.Context(), os.Args[0])
 	child.Env = append(os.Environ(), crashFile+"="+path)
 	child.Stderr = os.Stderr
 	out, err := child.StdoutPipe()

@@ -65,7 +65,7 @@ func open(path string, opts Options) (*Store, error) {
 	}
 	s := &Store{db: db, path: path, changed: make(chan struct{})}
 	err = guard(func() error {
-		if err := verify(db); err != errBlank {
+		if err := verify(db); !errors.Is(err, errBlank) {
 			return err
 		}
 		return db.Update(initialize)
@@ -92,7 +92,7 @@ func probe(path string, timeout time.Duration) error {
 	if err != nil {
 		return err
 	}
-	if err = guard(func() error { return verify(db) }); err == errBlank {
+	if err = guard(func() error { return verify(db) }); errors.Is(err, errBlank) {
 		err = nil
 	}
 	return errors.Join(err, db.Close())
@@ -124,7 +124,7 @@ func checkMagic(path string) error {
 }
 
 func ignoreShort(err error) error {
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil
 	}
 	return err

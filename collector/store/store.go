@@ -117,7 +117,7 @@ func (s *Store) update(ctx context.Context, write func(*bbolt.Tx) (changed bool,
 		if err != nil {
 			return err
 		}
-		defer tx.Rollback() // does nothing after Commit; its only error is that
+		defer func() { _ = tx.Rollback() }() // its only error is that Commit has ended tx
 		if changed, err = write(tx); err != nil || !changed {
 			return err
 		}

@@ -84,7 +84,11 @@ func TestImportExport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	if n, err := s.Put(t.Context(), want); n != len(want) || err != nil {
 		t.Fatalf("Put = %d, %v; want %d", n, err, len(want))
 	}

@@ -38,7 +38,7 @@ func newCSVReader(in *bufio.Reader, file string, opts Options) (*csvReader, erro
 	r.csv.ReuseRecord = true
 	r.csv.FieldsPerRecord = -1 // checked here, for the error's sake
 	header, err := r.csv.Read()
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return nil, &RowError{File: file, Line: 1, Expected: "a header that names the columns", Got: "an empty file"}
 	}
 	if err != nil {
@@ -154,7 +154,7 @@ func (r *csvReader) rowError(line int, cells []string, name, expected string) er
 func (r *csvReader) readError(err error) error {
 	var p *csv.ParseError
 	switch {
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		return err
 	case errors.As(err, &p):
 		return &RowError{File: r.file, Line: p.StartLine, Expected: `fields with a comma, quote or line feed in them to be quoted, and quotes in them doubled`,

@@ -96,8 +96,8 @@ func TestWriterRefusesUnknownFeature(t *testing.T) {
 func TestOpenGzip(t *testing.T) {
 	var z bytes.Buffer
 	w := gzip.NewWriter(&z)
-	io.WriteString(w, "id,finished_seconds\na,1\n")
-	if err := w.Close(); err != nil {
+	_, err := io.WriteString(w, "id,finished_seconds\na,1\n")
+	if err := errors.Join(err, w.Close()); err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()

@@ -77,7 +77,7 @@ func (r *swfReader) next() (predictor.JobRecord, error) {
 			continue
 		}
 		rec, err := r.record(line)
-		if err == errPartial {
+		if errors.Is(err, errPartial) {
 			continue
 		}
 		return rec, err

@@ -104,7 +104,7 @@ func (r *Reader) Records() iter.Seq2[predictor.JobRecord, error] {
 			rec, err := r.rows.next()
 			var row *RowError
 			switch {
-			case err == io.EOF:
+			case errors.Is(err, io.EOF):
 				return
 			case r.opts.SkipBadRows && errors.As(err, &row):
 				if r.skipped++; len(r.bad) < maxBadRows {
