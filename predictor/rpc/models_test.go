@@ -29,7 +29,7 @@ func TestModelsConform(t *testing.T) {
 	})
 }
 
-// The artifact of an artifact's size and checksum.
+// describe announces an artifact's size and checksum.
 func describe(version string, artifact []byte) predictor.ModelInfo {
 	sum := sha256.Sum256(artifact)
 	return predictor.ModelInfo{Version: version, Size: int64(len(artifact)), SHA256: hex.EncodeToString(sum[:])}
@@ -163,13 +163,25 @@ func (s *shelf) Publish(_ context.Context, _ predictor.ModelInfo, artifact io.Re
 	_, err := io.ReadAll(artifact)
 	return err
 }
+
 func (s *shelf) Champion(context.Context) (predictor.ModelInfo, error) { return s.info, nil }
-func (s *shelf) Artifact(context.Context, string) ([]byte, error)      { return s.artifact, nil }
+
+func (s *shelf) Artifact(context.Context, string) ([]byte, error) { return s.artifact, nil }
+
 func (s *shelf) List(context.Context) ([]predictor.ModelInfo, error) {
 	return []predictor.ModelInfo{s.info}, nil
 }
-func (s *shelf) Promote(context.Context, string) error                       { return predictor.ErrNotFound }
-func (s *shelf) Watch(context.Context) iter.Seq2[predictor.ModelInfo, error] { return nil }
+
+func (s *shelf) Promote(context.Context, string) error { return predictor.ErrNotFound }
+
+func (s *shelf) Watch(ctx context.Context) iter.Seq2[predictor.ModelInfo, error] {
+	return func(yield func(predictor.ModelInfo, error) bool) {
+		if yield(s.info, nil) {
+			<-ctx.Done()
+			yield(predictor.ModelInfo{}, ctx.Err())
+		}
+	}
+}
 
 // An empty version, which the wire reads as the champion, is not found as it is locally.
 func TestModelsWithoutAName(t *testing.T) {

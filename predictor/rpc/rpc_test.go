@@ -66,11 +66,12 @@ func newLink(t testing.TB, register func(*Server), change ...func(*linkConfig)) 
 }
 
 // dial makes another client of the server.
-func (l *link) dial(t testing.TB, config ClientConfig) *Client {
+func (l *link) dial(t testing.TB, config ClientConfig, options ...grpc.DialOption) *Client {
 	t.Helper()
-	client, err := dial(config, slog.New(slog.DiscardHandler), grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+	options = append(options, grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
 		return l.listener.DialContext(ctx)
 	}))
+	client, err := dial(config, slog.New(slog.DiscardHandler), options...)
 	if err != nil {
 		t.Fatal(err)
 	}
