@@ -69,8 +69,8 @@ func batches(items []item, limit int) [][]item {
 	return out
 }
 
-// scopeOf is what covers a batch: its names, from the start of the first to a scrape
-// after the end of the last, since exporters may be seen late.
+// scopeOf is what covers a batch: its names, from the start of the first to two scrapes
+// after the end of the last: the end shows in the first, which may fail.
 func (s *Source) scopeOf(batch []item) scope {
 	sc := scope{namespace: batch[0].namespace}
 	start, end := batch[0].start, batch[0].end
@@ -78,7 +78,7 @@ func (s *Source) scopeOf(batch []item) scope {
 		sc.names = append(sc.names, it.name)
 		start, end = earlier(start, it.start), later(end, it.end)
 	}
-	sc.at = end.Add(s.scrape())
+	sc.at = end.Add(2 * s.scrape())
 	sc.window = sc.at.Sub(start)
 	return sc
 }

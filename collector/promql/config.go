@@ -68,7 +68,7 @@ type Config struct {
 // Labels say how the labels of an exporter are named that Prometheus has a meaning
 // for as well (namespace, pod, container):
 //
-//	auto      found out from the series, once for each day of data; the default
+//	auto      found out from the series, once for each hour of data; the default
 //	plain     namespace, pod, container: scraped with honor_labels: true
 //	exported  exported_namespace, …: scraped with honor_labels: false
 //	pod_name  pod_namespace, pod_name, …: dcgm-exporter before 2.0

@@ -3,6 +3,7 @@ package promql
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -53,7 +54,7 @@ func (s *Source) Finished(ctx context.Context, from, to time.Time) ([]collector.
 	}
 	var out []collector.Finished
 	for i := range runs {
-		f, err := runs[i].finished(s.cfg.Cluster)
+		f, err := runs[i].finished(s.cfg.Cluster, s.scrape())
 		if err != nil {
 			s.log.Warn("a job of the past is left out", "namespace", runs[i].namespace, "name", runs[i].name, "error", err)
 			continue
@@ -118,12 +119,13 @@ func (s *Source) runsIn(ctx context.Context, sc scope) ([]run, error) {
 		if err != nil {
 			return nil, err
 		}
-		spans = append(spans, creationSpans(rows))
+		spans = append(spans, creationSpans(rows, sc.at))
 	}
 	for _, it := range slices.Concat(spans...) {
 		in := exactly(it)
 		in.window += time.Millisecond // its first sample is at the open end
 		in.from, in.to = sc.from, sc.to
+		in.step = time.Second // a coarser one could step over its last sample
 		one, err := s.ended(ctx, in)
 		if err != nil {
 			return nil, err
@@ -152,29 +154,45 @@ func (s *Source) ended(ctx context.Context, sc scope) ([]run, error) {
 	return runs, nil
 }
 
-// creationSpans are, for each job of each name, the time between the first and the
-// last sample with its creation time, over all replicas.
-func creationSpans(rows []row) []item {
-	type key struct {
-		namespace, name string
-		created         float64
-	}
-	found := map[key]*item{}
+// creationSpans are, for each job of each name, the time in which all replicas of
+// kube-state-metrics showed it and none showed another: from its first sample to just
+// before the next job's. One replica may go on showing a job while another is ahead;
+// the next job's time begins after that.
+func creationSpans(rows []row, last time.Time) []item {
+	type key struct{ namespace, name string }
+	found := map[key]map[float64]*item{} // by creation time
 	for _, r := range rows {
 		for _, p := range r.points {
-			k := key{r.namespace, r.job(), float64(p.Value)}
-			t := p.Timestamp.Time().UTC()
-			it := found[k]
+			k, t := key{r.namespace, r.job()}, p.Timestamp.Time().UTC()
+			if found[k] == nil {
+				found[k] = map[float64]*item{}
+			}
+			it := found[k][float64(p.Value)]
 			if it == nil {
 				it = &item{k.namespace, k.name, t, t, 0}
-				found[k] = it
+				found[k][float64(p.Value)] = it
 			}
 			it.start, it.end = earlier(it.start, t), later(it.end, t)
 		}
 	}
 	var out []item
-	for _, it := range found {
-		out = append(out, *it)
+	for _, jobs := range found {
+		var shown time.Time // the last sample of the jobs before
+		created := slices.Sorted(maps.Keys(jobs))
+		for i, c := range created {
+			it := *jobs[c]
+			end := it.end
+			it.start = later(it.start, shown.Add(time.Millisecond))
+			it.end = last
+			if i+1 < len(created) {
+				it.end = jobs[created[i+1]].start.Add(-time.Millisecond)
+			}
+			it.end = earlier(it.end, end.Add(settle))
+			shown = later(shown, end)
+			if !it.end.Before(it.start) {
+				out = append(out, it)
+			}
+		}
 	}
 	slices.SortFunc(out, func(a, b item) int {
 		return cmp.Or(cmp.Compare(a.namespace, b.namespace), cmp.Compare(a.name, b.name), a.start.Compare(b.start))

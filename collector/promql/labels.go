@@ -3,7 +3,6 @@ package promql
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	v1 "github.com/prometheus/client_golang/api/prometheus/v1"
@@ -70,16 +69,24 @@ var signs = map[Exporter][]struct{ style, selector string }{
 	},
 }
 
-// lookBack is how far back a style is looked for: as long as it is remembered.
-const lookBack = 24 * time.Hour
+const (
+	// lookBack is how far back labels, and all that Probe wants to see, are looked for:
+	// in a day some job should have ended.
+	lookBack = 24 * time.Hour
+	// styleSpan is for how much of the data a style that was found holds: exporters
+	// come and change while the collector runs.
+	styleSpan = time.Hour
+	// maxStyles bounds what is remembered, to some months' worth.
+	maxStyles = 10_000
+)
 
 type styleKey struct {
 	exporter Exporter
-	day      int64
+	span     int64
 }
 
-// stylesAt returns the styles of an exporter's labels in the data of at's day, none
-// if it has no series. A setting saves the look-up, which is done once a day.
+// stylesAt returns the styles of an exporter's labels in the data about at, none if
+// it has no series. A setting saves the look-up.
 func (s *Source) stylesAt(ctx context.Context, e Exporter, at time.Time) ([]labelStyle, error) {
 	set := map[Exporter]string{KubeStateMetrics: s.cfg.Labels.KubeStateMetrics, CAdvisor: s.cfg.Labels.CAdvisor, DCGM: s.cfg.Labels.GPU}[e]
 	switch set {
@@ -89,7 +96,7 @@ func (s *Source) stylesAt(ctx context.Context, e Exporter, at time.Time) ([]labe
 	default:
 		return []labelStyle{styles[e][set]}, nil
 	}
-	key := styleKey{e, at.Unix() / int64(lookBack.Seconds())}
+	key := styleKey{e, at.Unix() / int64(styleSpan.Seconds())}
 	s.mu.Lock()
 	found, ok := s.found[key]
 	s.mu.Unlock()
@@ -108,23 +115,16 @@ func (s *Source) stylesAt(ctx context.Context, e Exporter, at time.Time) ([]labe
 	if len(found) == 0 && e != DCGM {
 		found = []labelStyle{plain}
 	}
-	s.log.Debug("label style", "exporter", e, "day", at.UTC().Format(time.DateOnly), "namespace_labels", namespaceLabels(found))
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.found) >= maxStyles {
+		clear(s.found)
+	}
 	s.found[key] = found
-	s.mu.Unlock()
 	return found, nil
 }
 
-func namespaceLabels(styles []labelStyle) []string {
-	var names []string
-	for _, s := range styles {
-		names = append(names, s.namespace)
-	}
-	slices.Sort(names)
-	return names
-}
-
-// exists reports whether any series matched selector in the day up to at. That there
+// exists reports whether any series matched selector in the day before at. That there
 // are more than the one asked for is a warning, which says nothing here.
 func (s *Source) exists(ctx context.Context, selector string, at time.Time) (bool, error) {
 	var found bool

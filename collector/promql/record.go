@@ -14,6 +14,7 @@ import (
 // jobFacts are what kube-state-metrics says of one Job; zero is not known.
 type jobFacts struct {
 	created, started         time.Time
+	seen                     time.Time     // the first sample of it
 	deadline                 time.Duration // activeDeadlineSeconds
 	limit                    time.Duration // of Kueue's label
 	parallelism, completions int
@@ -25,6 +26,7 @@ type jobFacts struct {
 
 var jobFields = []field[jobFacts]{
 	{"job_created", func(f *jobFacts, r row) { f.created = r.time() }},
+	{"job_seen", func(f *jobFacts, r row) { f.seen = r.time() }},
 	{"job_started", func(f *jobFacts, r row) { f.started = r.time() }},
 	{"job_deadline", func(f *jobFacts, r row) { f.deadline = seconds(r.value) }},
 	{"job_parallelism", func(f *jobFacts, r row) { f.parallelism = count(r.value) }},
@@ -86,8 +88,8 @@ func (r *run) bounds() (start, end time.Time) {
 	return earlier(start, end), end
 }
 
-// finished says what is known of the run.
-func (r *run) finished(cluster string) (collector.Finished, error) {
+// finished says what is known of the run. The error says why that is not enough.
+func (r *run) finished(cluster string, scrape time.Duration) (collector.Finished, error) {
 	f := &r.facts
 	r.dropUnstarted()
 	if r.unanswered {
@@ -95,6 +97,10 @@ func (r *run) finished(cluster string) (collector.Finished, error) {
 	}
 	if f.created.IsZero() {
 		return collector.Finished{}, errors.New("kube_job_created has no sample of it, so its run cannot be told from others")
+	}
+	end, known := r.ended(scrape)
+	if !known {
+		return collector.Finished{}, errors.New("it had failed when it was first seen, and its pods are gone, so its end is not known")
 	}
 	rec := predictor.JobRecord{JobSpec: predictor.JobSpec{
 		ID:              collector.JobID(cluster, r.namespace, r.name, f.created),
@@ -132,7 +138,7 @@ func (r *run) finished(cluster string) (collector.Finished, error) {
 	if start := r.started(); !start.IsZero() {
 		rec.Started = later(start, rec.Submitted)
 	}
-	rec.Finished = later(r.ended(), later(rec.Started, rec.Submitted))
+	rec.Finished = later(end, later(rec.Started, rec.Submitted))
 	rec.Outcome = r.outcome()
 	rec.Attempts = r.attempts()
 	rec.Quality = predictor.QualitySparse
@@ -163,22 +169,25 @@ func (r *run) started() time.Time {
 
 // ended is the completion of a success. kube-state-metrics has none of a failure: it
 // is the deadline, or the end of the last pod, or when it was first seen as failed.
-func (r *run) ended() time.Time {
+// That says nothing of a job that had failed before anyone looked, as at the
+// beginning of the store's history: then it is false.
+func (r *run) ended(scrape time.Duration) (time.Time, bool) {
 	if !r.succeeded.IsZero() {
-		return r.succeeded
+		return r.succeeded, true
 	}
-	if f := &r.facts; f.reason == "DeadlineExceeded" && f.deadline > 0 && !f.started.IsZero() {
+	f := &r.facts
+	if f.reason == "DeadlineExceeded" && f.deadline > 0 && !f.started.IsZero() {
 		// Its last pods were deleted, so that their ends are not known.
-		return earlier(f.started.Add(f.deadline), r.failed)
+		return earlier(f.started.Add(f.deadline), r.failed), true
 	}
 	var last time.Time
 	for i := range r.pods {
 		last = later(last, r.pods[i].finished)
 	}
-	if last.IsZero() || last.After(r.failed) {
-		return r.failed
+	if !last.IsZero() {
+		return earlier(last, r.failed), true
 	}
-	return last
+	return r.failed, f.seen.Before(r.failed) || r.failed.Sub(f.created) <= 2*scrape
 }
 
 // outcome tells how the job ended; if it failed, by what happened in its last round

@@ -1,6 +1,7 @@
 package promql
 
 import (
+	"cmp"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -38,10 +39,13 @@ type Variables struct {
 	// Names is a quoted regular expression for the things asked about: pods, jobs,
 	// nodes or UUIDs of GPUs, as the query's label says.
 	Names string
-	// Window is the range, which ends when the query is evaluated; Step the scrape
-	// interval, for subqueries; RateWindow a range that holds four scrapes, at least
-	// two minutes. All are Prometheus durations.
+	// Window is the range, which ends when the query is evaluated; Step the resolution
+	// of subqueries, the scrape interval or finer; RateWindow a range that holds four
+	// scrapes, at least two minutes. All are Prometheus durations.
 	Window, Step, RateWindow string
+	// Start is when the window begins, in Unix seconds. Subqueries need it: they look
+	// back beyond the window by five minutes.
+	Start string
 	// From and To bound the time of completion, in Unix seconds.
 	From, To string
 }
@@ -136,7 +140,7 @@ func parse(name string, t Template) (query, error) {
 	if q.text, err = template.New(name).Option("missingkey=error").Parse(t.Query); err != nil {
 		return q, fmt.Errorf("query: %w", err)
 	}
-	text, err := q.render(Variables{Namespace: "namespace", Pod: "pod", Container: "container", Names: `"a"`, Window: "1h", Step: "30s", RateWindow: "2m", From: "0", To: "1"})
+	text, err := q.render(Variables{Namespace: "namespace", Pod: "pod", Container: "container", Names: `"a"`, Window: "1h", Step: "30s", RateWindow: "2m", Start: "0", From: "0", To: "1"})
 	if err != nil {
 		return q, fmt.Errorf("query: %w", err)
 	}
@@ -159,6 +163,7 @@ type scope struct {
 	at        time.Time
 	window    time.Duration // ends at at
 	from, to  time.Time     // of completion
+	step      time.Duration // of subqueries; zero for the scrape interval
 }
 
 // variables are those of a scope in the series of one style.
@@ -173,8 +178,9 @@ func (s *Source) variables(sc scope, style labelStyle) Variables {
 		Select:     sel,
 		Names:      oneOf(sc.names),
 		Window:     promDuration(sc.window),
-		Step:       promDuration(step),
+		Step:       promDuration(cmp.Or(sc.step, step)),
 		RateWindow: promDuration(max(4*step, 2*time.Minute)),
+		Start:      unixSeconds(sc.at.Add(-sc.window)),
 		From:       unixSeconds(sc.from),
 		To:         unixSeconds(sc.to),
 	}
