@@ -19,9 +19,11 @@ func toQuantiles[T ~int64](q predictor.Quantiles[T], value func(T) float64) []*p
 	if q.IsZero() {
 		return nil
 	}
-	m := make([]*pb.Quantile, len(predictor.Levels))
+	all := make([]pb.Quantile, len(predictor.Levels)) // one allocation for the four
+	m := make([]*pb.Quantile, len(all))
 	for i, v := range q.Values() {
-		m[i] = &pb.Quantile{Level: predictor.Levels[i], Value: value(v)}
+		all[i].Level, all[i].Value = predictor.Levels[i], value(v)
+		m[i] = &all[i]
 	}
 	return m
 }
