@@ -117,10 +117,38 @@ func owner(refs []metav1.OwnerReference) string {
 	return ""
 }
 
-// requests are what one pod asks for, init containers and overhead included.
+// PodRequests is what a pod made of the template asks for, init containers and
+// overhead included. The API server sets a missing request to the limit, but only
+// on the pod; so it is done here.
+func PodRequests(t *corev1.PodTemplateSpec) corev1.ResourceList {
+	return resource.PodRequests(&corev1.Pod{Spec: corev1.PodSpec{
+		Containers:     requestsFromLimits(t.Spec.Containers),
+		InitContainers: requestsFromLimits(t.Spec.InitContainers),
+		Resources:      t.Spec.Resources,
+		Overhead:       t.Spec.Overhead,
+	}}, resource.PodResourcesOptions{})
+}
+
+// requestsFromLimits returns the containers with every request set for which
+// there is a limit.
+func requestsFromLimits(containers []corev1.Container) []corev1.Container {
+	containers = slices.Clone(containers)
+	for i := range containers {
+		r := &containers[i].Resources
+		if len(r.Limits) == 0 {
+			continue
+		}
+		requests := maps.Clone(r.Limits)
+		maps.Copy(requests, r.Requests)
+		r.Requests = requests
+	}
+	return containers
+}
+
+// requests are what one pod asks for.
 func requests(t *corev1.PodTemplateSpec) predictor.Resources {
 	var r predictor.Resources
-	for name, q := range resource.PodRequests(&corev1.Pod{Spec: t.Spec}, resource.PodResourcesOptions{}) {
+	for name, q := range PodRequests(t) {
 		switch {
 		case name == corev1.ResourceCPU:
 			r.CPUCores = amount(q.AsApproximateFloat64())

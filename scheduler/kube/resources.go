@@ -1,13 +1,13 @@
 package kube
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/component-helpers/resource"
 
+	"github.com/runcast/runcast/predictor/jobspec"
 	"github.com/runcast/runcast/scheduler"
 )
 
@@ -43,33 +43,10 @@ func podRequest(pod *corev1.Pod) amounts {
 }
 
 // templateRequest is the room a pod will take once it is made of the template.
-// The API server sets a missing request to the limit, but only on the pod.
 func templateRequest(t *corev1.PodTemplateSpec) amounts {
-	pod := &corev1.Pod{Spec: corev1.PodSpec{
-		Containers:     requestsFromLimits(t.Spec.Containers),
-		InitContainers: requestsFromLimits(t.Spec.InitContainers),
-		Resources:      t.Spec.Resources,
-		Overhead:       t.Spec.Overhead,
-	}}
-	a := amountsOf(resource.PodRequests(pod, resource.PodResourcesOptions{}))
+	a := amountsOf(jobspec.PodRequests(t))
 	a[pods] = 1
 	return a
-}
-
-// requestsFromLimits returns the containers with every request set for which
-// there is a limit.
-func requestsFromLimits(containers []corev1.Container) []corev1.Container {
-	containers = slices.Clone(containers)
-	for i := range containers {
-		r := &containers[i].Resources
-		if len(r.Limits) == 0 {
-			continue
-		}
-		requests := maps.Clone(r.Limits)
-		maps.Copy(requests, r.Requests)
-		r.Requests = requests
-	}
-	return containers
 }
 
 // dimensions are the names of a Vector's elements.
