@@ -1,32 +1,17 @@
-// Package cluster runs a real Kubernetes control plane on loopback, built from Go
-// modules, without containers: etcd, kube-apiserver, the Job controller,
-// kube-scheduler, kube-state-metrics and Prometheus are the real ones. kwok plays
-// the nodes and their pods, and a small exporter plays cAdvisor and dcgm-exporter.
-//
-// What it cannot show: real kernels' memory peaks, real OOM kills, real GPUs.
-//
-// A pod does what its annotations say:
-//
-//	test.runcast.dev/runtime         how long it runs, a Go duration; without it, for good
-//	test.runcast.dev/exit-code       how it ends, 0 by default
-//	test.runcast.dev/oom             "true": killed for memory
-//	test.runcast.dev/memory-bytes    its working set
-//	test.runcast.dev/cpu-cores       its use of CPU
-//	test.runcast.dev/gpu-utilization percent, of each of its GPUs
-//	test.runcast.dev/gpu-memory-mib  framebuffer, of each of its GPUs
 package cluster
 
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
+	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 )
@@ -36,72 +21,97 @@ type Cluster struct {
 	// Dir holds each program's log, data and configuration.
 	Dir string
 
-	processes []*process
-	http      *http.Client
-	ports     map[string]int
-	exporter  *exporter
-	stop      context.CancelFunc
+	ports    map[string]int
+	waves    [][]*process // one starts when the one before it is ready
+	exporter *exporter
+	http     *http.Client
+	stop     context.CancelFunc
 }
 
 // AdminToken authenticates a member of system:masters.
 const AdminToken = "admin-of-a-test-cluster"
 
-// Start starts a control plane under dir, which must exist, on free ports of
-// loopback, and waits until all of it is ready: some ten seconds. It ends with ctx,
-// with Stop or with this process, whichever comes first. tokens are further users:
-// token -> user name, authenticated and without rights.
+// Start starts a control plane under dir, which must exist, on free ports of loopback, and waits until all of
+// it is ready: some ten seconds, when its programs have been built (see Tools). It ends with ctx, with Stop or
+// with this process, whichever comes first. tokens are further users: token -> user name, authenticated and
+// without rights of their own; a service account's name (system:serviceaccount:NAMESPACE:NAME) also brings the
+// groups of one.
+//
+// A program that ends before it is ready makes Start fail with the last lines of that program's log; one that
+// ends later by itself is reported to log.
 func Start(ctx context.Context, log *slog.Logger, dir string, tokens map[string]string) (*Cluster, error) {
 	programs, err := Tools(ctx, log)
 	if err != nil {
 		return nil, err
 	}
-	ctx, stop := context.WithCancel(ctx)
-	c := &Cluster{
-		Dir:  dir,
-		stop: stop,
-		http: &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
-			TLSClientConfig:   &tls.Config{InsecureSkipVerify: true}, // self-signed, on loopback
-			DisableKeepAlives: true,
-		}},
+	for attempt := 1; ; attempt++ {
+		c, err := start(ctx, log, dir, programs, tokens)
+		if err == nil || !errors.Is(err, errPortTaken) || attempt == 3 {
+			return c, err
+		}
+		log.Warn("port taken between choice and use, starting again", "error", err)
 	}
-	if err := c.start(ctx, programs, tokens); err != nil {
+}
+
+func start(ctx context.Context, log *slog.Logger, dir string, programs Binaries, tokens map[string]string) (*Cluster, error) {
+	ctx, stop := context.WithCancel(ctx)
+	c := &Cluster{Dir: dir, stop: stop, http: httpClient()}
+	if err := c.start(ctx, log, programs, tokens); err != nil {
 		c.Stop()
 		return nil, err
 	}
-	context.AfterFunc(ctx, func() {
-		for _, p := range slices.Backward(c.processes) {
-			p.kill()
-		}
-	})
+	context.AfterFunc(ctx, c.end)
 	return c, nil
 }
 
-func (c *Cluster) start(ctx context.Context, programs map[string]string, tokens map[string]string) error {
+// httpClient asks programs whether they are ready.
+func httpClient() *http.Client {
+	return &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
+		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true}, // self-signed, on loopback
+		DisableKeepAlives: true,
+	}}
+}
+
+func (c *Cluster) start(ctx context.Context, log *slog.Logger, programs Binaries, tokens map[string]string) error {
 	var err error
-	if c.ports, err = freePorts("etcd", "etcd-peer", "apiserver", "controller-manager", "scheduler", "kwok", "ksm", "ksm-self", "exporter", "prometheus"); err != nil {
+	if c.ports, err = freePorts(portNames...); err != nil {
 		return err
+	}
+	if c.exporter, err = newExporter(log); err != nil {
+		return err
+	}
+	c.ports["exporter"] = c.exporter.port()
+	if err := os.RemoveAll(c.file("data")); err != nil {
+		return err // of an attempt before this one
 	}
 	if err := c.writeFiles(tokens); err != nil {
 		return err
 	}
-	if c.exporter, err = startExporter(ctx, c.Client(), c.address("exporter")); err != nil {
-		return err
+	c.waves = c.table(programs)
+	for _, p := range c.processes() {
+		p.dir, p.log = c.Dir, log
 	}
-	for _, p := range c.table(programs) {
-		p.dir = c.Dir
-		c.processes = append(c.processes, p)
-		if err := p.start(ctx, c.http); err != nil {
+	for _, wave := range c.waves {
+		together, ctx := errgroup.WithContext(ctx)
+		for _, p := range wave {
+			together.Go(func() error { return p.start(ctx, c.http) })
+		}
+		if err := together.Wait(); err != nil {
 			return err
 		}
 	}
-	return nil
+	return c.exporter.follow(ctx, c.Client())
 }
 
 // Stop ends every program and waits until it is gone. It may be called twice.
 func (c *Cluster) Stop() {
 	c.stop()
-	for _, p := range slices.Backward(c.processes) {
-		p.kill()
+	c.end()
+}
+
+func (c *Cluster) end() {
+	for _, p := range c.processes() {
+		p.end()
 	}
 	if c.exporter != nil {
 		c.exporter.close()
@@ -118,8 +128,7 @@ func (c *Cluster) Kill(name string) error {
 	return nil
 }
 
-// Restart starts a program that Kill has ended, on the same port and data, and
-// waits until it is ready.
+// Restart starts a program that Kill has ended, on the same port and data, and waits until it is ready.
 func (c *Cluster) Restart(ctx context.Context, name string) error {
 	p, err := c.process(name)
 	if err != nil {
@@ -128,8 +137,16 @@ func (c *Cluster) Restart(ctx context.Context, name string) error {
 	return p.start(ctx, c.http)
 }
 
+func (c *Cluster) processes() []*process {
+	var all []*process
+	for _, wave := range c.waves {
+		all = append(all, wave...)
+	}
+	return all
+}
+
 func (c *Cluster) process(name string) (*process, error) {
-	for _, p := range c.processes {
+	for _, p := range c.processes() {
 		if p.name == name {
 			return p, nil
 		}
@@ -154,23 +171,14 @@ func (c *Cluster) Client() kubernetes.Interface {
 }
 
 // Kubeconfig is the path of the administrator's kubeconfig.
-func (c *Cluster) Kubeconfig() string { return filepath.Join(c.Dir, "admin.kubeconfig") }
+func (c *Cluster) Kubeconfig() string { return c.KubeconfigOf("admin") }
+
+// KubeconfigOf is the path of the kubeconfig of a user whose token was given to Start.
+func (c *Cluster) KubeconfigOf(user string) string { return c.file(user + ".kubeconfig") }
 
 // PrometheusURL is where Prometheus answers.
 func (c *Cluster) PrometheusURL() string { return "http://" + c.address("prometheus") }
 
 func (c *Cluster) address(port string) string { return fmt.Sprintf("127.0.0.1:%d", c.ports[port]) }
 
-// freePorts finds free ports of loopback, all different.
-func freePorts(names ...string) (map[string]int, error) {
-	ports := map[string]int{}
-	for _, name := range names {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close() // only once all are chosen
-		ports[name] = l.Addr().(*net.TCPAddr).Port
-	}
-	return ports, nil
-}
+func (c *Cluster) file(name string) string { return filepath.Join(c.Dir, name) }

@@ -4,9 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
-	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,106 +16,107 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
-	listers "k8s.io/client-go/listers/core/v1"
 )
 
-// exporter shows what cAdvisor and dcgm-exporter would of the pods that run, from
-// their annotations. As with the real ones, a pod's series stop when it ends.
+// exporter shows what cAdvisor and dcgm-exporter would of the pods that run, from their annotations. As with
+// the real ones, a pod's series stop when it ends, and the last value is that of the last scrape before.
+//
+// It stands in for kwok's own metrics, which go on after a pod's end, start to count CPU at the first scrape,
+// and keep one registry a node, so that the paths of one node erase each other's series.
 type exporter struct {
-	pods   listers.PodLister
-	server *http.Server
+	log      *slog.Logger
+	listener net.Listener
+	server   *http.Server
 }
 
-func startExporter(ctx context.Context, client kubernetes.Interface, address string) (*exporter, error) {
-	factory := informers.NewSharedInformerFactory(client, 0)
-	e := &exporter{pods: factory.Core().V1().Pods().Lister()}
-	factory.Start(ctx.Done()) // it waits for the API server by itself
-	mux := http.NewServeMux()
-	for path, c := range map[string]prometheus.Collector{
-		"/metrics/cadvisor": podCollector{e.pods, cadvisor},
-		"/metrics/dcgm":     podCollector{e.pods, dcgm},
-	} {
-		reg := prometheus.NewRegistry()
-		reg.MustRegister(c)
-		mux.Handle(path, promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
-	}
-	l, err := net.Listen("tcp", address)
+func newExporter(log *slog.Logger) (*exporter, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("exporter: %w", err)
 	}
-	e.server = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	go func() {
-		if err := e.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			panic(err) // the test cluster is of no use without it
-		}
-	}()
-	return e, nil
+	return &exporter{log: log, listener: l, server: &http.Server{ReadHeaderTimeout: 5 * time.Second}}, nil
 }
 
-func (e *exporter) close() { _ = e.server.Close() }
+func (e *exporter) port() int { return e.listener.Addr().(*net.TCPAddr).Port }
 
-// podCollector shows the metrics of every pod that runs.
-type podCollector struct {
-	pods listers.PodLister
-	show func(*corev1.Pod, time.Duration, chan<- prometheus.Metric)
+// follow starts to serve once the pods and nodes are known, and follows them until ctx is done.
+func (e *exporter) follow(ctx context.Context, client kubernetes.Interface) error {
+	factory := informers.NewSharedInformerFactory(client, 0)
+	pods, nodes := factory.Core().V1().Pods().Lister(), factory.Core().V1().Nodes().Lister()
+	factory.Start(ctx.Done())
+	for kind, ok := range factory.WaitForCacheSync(ctx.Done()) {
+		if !ok {
+			return fmt.Errorf("exporter: list %v: %w", kind, ctx.Err())
+		}
+	}
+	running := func() []running {
+		all, err := pods.List(labels.Everything())
+		if err != nil {
+			e.log.Error("list pods", "error", err)
+		}
+		return e.running(all)
+	}
+	held := devices{}
+	mux := http.NewServeMux()
+	mux.Handle("/metrics/cadvisor", handler(func(out chan<- prometheus.Metric) {
+		now := time.Now()
+		for _, r := range running() {
+			r.cadvisor(now, out)
+		}
+	}))
+	mux.Handle("/metrics/dcgm", handler(func(out chan<- prometheus.Metric) {
+		all, err := nodes.List(labels.Everything())
+		if err != nil {
+			e.log.Error("list nodes", "error", err)
+		}
+		held.dcgm(all, running(), out)
+	}))
+	e.server.Handler = mux
+	go func() {
+		if err := e.server.Serve(e.listener); !errors.Is(err, http.ErrServerClosed) {
+			e.log.Error("exporter ended", "error", err)
+		}
+	}()
+	return nil
+}
+
+// close stops serving; the listener may never have been served.
+func (e *exporter) close() { _, _ = e.server.Close(), e.listener.Close() }
+
+// running are those of the pods that run; one with a wrong annotation is left out, and logged.
+func (e *exporter) running(pods []*corev1.Pod) []running {
+	var all []running
+	for _, p := range pods {
+		if p.Status.Phase != corev1.PodRunning {
+			continue
+		}
+		r, err := newRunning(p)
+		if err != nil {
+			e.log.Error("pod has no usage", "pod", p.Namespace+"/"+p.Name, "error", err)
+			continue
+		}
+		all = append(all, r)
+	}
+	return all
+}
+
+// handler serves what the function sends, asking it one scrape at a time.
+func handler(collect func(chan<- prometheus.Metric)) http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(&collector{collect: collect})
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+}
+
+type collector struct {
+	mu      sync.Mutex
+	collect func(chan<- prometheus.Metric)
 }
 
 // Describe sends nothing: the metrics are not checked against a description.
-func (podCollector) Describe(chan<- *prometheus.Desc) {}
+func (*collector) Describe(chan<- *prometheus.Desc) {}
 
-func (c podCollector) Collect(out chan<- prometheus.Metric) {
-	pods, err := c.pods.List(labels.Everything())
-	if err != nil {
-		out <- prometheus.NewInvalidMetric(prometheus.NewInvalidDesc(err), err)
-		return
-	}
-	for _, p := range pods {
-		if p.Status.Phase == corev1.PodRunning && len(p.Status.ContainerStatuses) > 0 && p.Status.ContainerStatuses[0].State.Running != nil {
-			c.show(p, time.Since(p.Status.ContainerStatuses[0].State.Running.StartedAt.Time), out)
-		}
-	}
-}
-
-func gauge(out chan<- prometheus.Metric, name string, value float64, pairs ...string) {
-	send(out, prometheus.GaugeValue, name, value, pairs)
-}
-
-func send(out chan<- prometheus.Metric, kind prometheus.ValueType, name string, value float64, pairs []string) {
-	with := prometheus.Labels{}
-	for i := 0; i < len(pairs); i += 2 {
-		with[pairs[i]] = pairs[i+1]
-	}
-	out <- prometheus.MustNewConstMetric(prometheus.NewDesc(name, "of the test cluster", nil, with), kind, value)
-}
-
-// number is an annotation of the pod, zero if it is not one.
-func number(p *corev1.Pod, name string) float64 {
-	x, err := strconv.ParseFloat(p.Annotations["test.runcast.dev/"+name], 64)
-	if err != nil {
-		return 0
-	}
-	return x
-}
-
-func cadvisor(p *corev1.Pod, age time.Duration, out chan<- prometheus.Metric) {
-	for _, c := range p.Spec.Containers {
-		of := []string{"namespace", p.Namespace, "pod", p.Name, "container", c.Name, "image", c.Image, "id", "/kubepods/" + string(p.UID) + "/" + c.Name, "name", string(p.UID) + "-" + c.Name}
-		if m := number(p, "memory-bytes"); m > 0 {
-			gauge(out, "container_memory_working_set_bytes", m, of...)
-			gauge(out, "container_memory_max_usage_bytes", m, of...)
-			gauge(out, "container_memory_cache", 0, of...)
-		}
-		send(out, prometheus.CounterValue, "container_cpu_usage_seconds_total", number(p, "cpu-cores")*max(0, age.Seconds()), append(of, "cpu", "total"))
-	}
-}
-
-func dcgm(p *corev1.Pod, _ time.Duration, out chan<- prometheus.Metric) {
-	for _, c := range p.Spec.Containers {
-		n := c.Resources.Requests["nvidia.com/gpu"]
-		for i := range n.Value() {
-			of := []string{"namespace", p.Namespace, "pod", p.Name, "container", c.Name, "gpu", strconv.FormatInt(i, 10), "UUID", fmt.Sprintf("GPU-%s-%s-%d", p.UID, c.Name, i)}
-			gauge(out, "DCGM_FI_DEV_GPU_UTIL", number(p, "gpu-utilization"), of...)
-			gauge(out, "DCGM_FI_DEV_FB_USED", number(p, "gpu-memory-mib"), of...)
-		}
-	}
+func (c *collector) Collect(out chan<- prometheus.Metric) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.collect(out)
 }

@@ -4,15 +4,12 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/tools/cache"
-	watchtools "k8s.io/client-go/tools/watch"
+	"k8s.io/apimachinery/pkg/util/wait"
 )
 
 // A Node is a machine for kwok to play.
@@ -25,7 +22,7 @@ type Node struct {
 	Labels   map[string]string
 }
 
-// AddNodes creates nodes and waits until each is ready.
+// AddNodes creates nodes and waits until pods can be bound to each: some two seconds.
 func (c *Cluster) AddNodes(ctx context.Context, nodes ...Node) error {
 	client := c.Client().CoreV1().Nodes()
 	for _, n := range nodes {
@@ -53,19 +50,9 @@ func (c *Cluster) AddNodes(ctx context.Context, nodes ...Node) error {
 		}
 	}
 	for _, n := range nodes {
-		only := fields.OneTermEqualSelector(metav1.ObjectNameField, n.Name).String()
-		_, err := watchtools.UntilWithSync(ctx, &cache.ListWatch{
-			ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-				o.FieldSelector = only
-				return client.List(ctx, o)
-			},
-			WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-				o.FieldSelector = only
-				return client.Watch(ctx, o)
-			},
-		}, &corev1.Node{}, nil, func(e watch.Event) (bool, error) {
-			node, ok := e.Object.(*corev1.Node)
-			return ok && ready(node), nil
+		err := wait.PollUntilContextCancel(ctx, 50*time.Millisecond, true, func(ctx context.Context) (bool, error) {
+			node, err := client.Get(ctx, n.Name, metav1.GetOptions{})
+			return err == nil && ready(node), err
 		})
 		if err != nil {
 			return fmt.Errorf("node %s is not ready: %w", n.Name, err)
@@ -74,10 +61,11 @@ func (c *Cluster) AddNodes(ctx context.Context, nodes ...Node) error {
 	return nil
 }
 
+// ready tells whether pods may go to the node: its taint of the time before stays a little longer than that.
 func ready(n *corev1.Node) bool {
 	for _, c := range n.Status.Conditions {
 		if c.Type == corev1.NodeReady {
-			return c.Status == corev1.ConditionTrue
+			return c.Status == corev1.ConditionTrue && len(n.Spec.Taints) == 0
 		}
 	}
 	return false

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -11,12 +13,16 @@ import (
 	"runtime"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 )
 
-// A process is one program of the cluster. It is killed with this one, whatever
-// happens to this one.
+// errPortTaken is returned by process.start when somebody else took the port in the meantime.
+var errPortTaken = errors.New("port taken")
+
+// errEnded is returned by process.start after process.end.
+var errEnded = errors.New("the cluster has been stopped")
+
+// A process is one program of the cluster. It is killed with this one, whatever happens to this one.
 type process struct {
 	name  string
 	path  string
@@ -24,39 +30,74 @@ type process struct {
 	ready string // URL that answers 200 once it is of use
 
 	dir string // of its log
-	cmd *exec.Cmd
-	// gone is closed when the process has ended and been reaped.
-	gone chan struct{}
+	log *slog.Logger
+
+	mu    sync.Mutex
+	run   *run // the latest, nil before the first
+	ended bool // for good
 }
 
-// start starts the process and waits until it is ready. The error holds the end
-// of its log.
+// A run is one life of a process.
+type run struct {
+	cmd    *exec.Cmd
+	wanted chan struct{} // closed when its end is wanted
+	want   func()
+	gone   chan struct{} // closed when it has ended and been reaped
+}
+
+// start starts the process and waits until it is ready. The error holds the end of its log.
 func (p *process) start(ctx context.Context, client *http.Client) error {
-	log, err := os.OpenFile(p.logPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	r, err := p.spawn()
 	if err != nil {
-		return err
-	}
-	defer log.Close()
-	p.cmd = exec.Command(p.path, p.args...)
-	p.cmd.Stdout, p.cmd.Stderr = log, log
-	p.cmd.Dir = p.dir
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	if err := onParent(p.cmd.Start); err != nil {
 		return fmt.Errorf("%s: %w", p.name, err)
 	}
-	p.gone = make(chan struct{})
-	go func() {
-		_ = p.cmd.Wait() // how it ended is told by its log
-		close(p.gone)
-	}()
-	if err := p.waitReady(ctx, client); err != nil {
-		p.kill()
-		return fmt.Errorf("%s: %w\n%s", p.name, err, p.tail())
+	if err := p.waitReady(ctx, client, r); err != nil {
+		r.kill()
+		tail := p.tail()
+		if strings.Contains(tail, "address already in use") {
+			err = errors.Join(errPortTaken, err)
+		}
+		return fmt.Errorf("%s: %w\n%s", p.name, err, tail)
 	}
 	return nil
 }
 
-func (p *process) waitReady(ctx context.Context, client *http.Client) error {
+func (p *process) spawn() (*run, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended {
+		return nil, errEnded
+	}
+	log, err := os.OpenFile(p.logPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	cmd := exec.Command(p.path, p.args...) //nolint:noctx // it outlives the context of its start
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Dir = p.dir
+	cmd.SysProcAttr = diesWithParent()
+	if err := onParent(cmd.Start); err != nil {
+		return nil, err
+	}
+	wanted := make(chan struct{})
+	p.run = &run{cmd: cmd, wanted: wanted, want: sync.OnceFunc(func() { close(wanted) }), gone: make(chan struct{})}
+	go p.reap(p.run)
+	return p.run, nil
+}
+
+// reap waits for the end of a run, and tells of one that nobody wanted.
+func (p *process) reap(r *run) {
+	err := r.cmd.Wait()
+	close(r.gone)
+	select {
+	case <-r.wanted:
+	default:
+		p.log.Error("program ended by itself", "program", p.name, "end", err, "log", p.logPath())
+	}
+}
+
+func (p *process) waitReady(ctx context.Context, client *http.Client, r *run) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
@@ -77,8 +118,8 @@ func (p *process) waitReady(ctx context.Context, client *http.Client) error {
 			last = fmt.Errorf("%s answers %s", p.ready, resp.Status)
 		}
 		select {
-		case <-p.gone:
-			return fmt.Errorf("ended before it was ready: %v", p.cmd.ProcessState)
+		case <-r.gone:
+			return fmt.Errorf("ended before it was ready: %v", r.cmd.ProcessState)
 		case <-ctx.Done():
 			return fmt.Errorf("not ready: %w (last: %v)", ctx.Err(), last)
 		case <-tick.C:
@@ -86,13 +127,28 @@ func (p *process) waitReady(ctx context.Context, client *http.Client) error {
 	}
 }
 
-// kill ends the process at once and waits until it is gone.
+// kill ends the present run at once and waits until it is gone.
 func (p *process) kill() {
-	if p.cmd == nil || p.gone == nil {
-		return
+	p.mu.Lock()
+	r := p.run
+	p.mu.Unlock()
+	if r != nil {
+		r.kill()
 	}
-	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) // it may have ended by itself
-	<-p.gone
+}
+
+// end kills the process and lets it start no more.
+func (p *process) end() {
+	p.mu.Lock()
+	p.ended = true
+	p.mu.Unlock()
+	p.kill()
+}
+
+func (r *run) kill() {
+	r.want()
+	_ = r.cmd.Process.Kill() // an error says that it has ended already
+	<-r.gone
 }
 
 func (p *process) logPath() string { return filepath.Join(p.dir, p.name+".log") }
@@ -106,8 +162,8 @@ func (p *process) tail() string {
 	return strings.Join(lines[max(0, len(lines)-20):], "\n")
 }
 
-// onParent runs f on one thread that lives as long as the program: the kernel
-// sends a child its Pdeathsig when the thread that forked it ends.
+// onParent runs f on one thread that lives as long as the program: the kernel kills a child when the thread
+// that forked it ends.
 func onParent(f func() error) error {
 	done := make(chan error)
 	parent() <- func() { done <- f() }
@@ -124,3 +180,17 @@ var parent = sync.OnceValue(func() chan<- func() {
 	}()
 	return calls
 })
+
+// freePorts finds free ports of loopback, all different. Another program may take one before it is used.
+func freePorts(names ...string) (map[string]int, error) {
+	ports := map[string]int{}
+	for _, name := range names {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close() // only once all are chosen
+		ports[name] = l.Addr().(*net.TCPAddr).Port
+	}
+	return ports, nil
+}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -17,8 +18,8 @@ import (
 // A tool is one Go module under tools/ and the programs built from it. Each has a go.mod of its own
 // because their dependencies do not agree with each other, nor with this project's.
 type tool struct {
-	name     string // folder under tools/
-	ldflags  string
+	name     string   // folder under tools/
+	flags    []string // of go build
 	programs []program
 }
 
@@ -30,21 +31,23 @@ const kubernetesVersion = "-X k8s.io/component-base/version.gitVersion=v1.37.2" 
 	" -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=37"
 
 var tools = []tool{
-	{"etcd", "-s -w", []program{
+	{"etcd", []string{"-ldflags=-s -w"}, []program{
 		{"etcd", "go.etcd.io/etcd/server/v3"},
 	}},
-	{"kwok", "-s -w", []program{
+	{"kwok", []string{"-ldflags=-s -w"}, []program{
 		{"kwok", "sigs.k8s.io/kwok/cmd/kwok"},
 	}},
-	{"kubernetes", "-s -w " + kubernetesVersion, []program{
+	{"kubernetes", []string{"-ldflags=-s -w " + kubernetesVersion}, []program{
 		{"kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"},
 		{"kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager"},
 		{"kube-scheduler", "k8s.io/kubernetes/cmd/kube-scheduler"},
 	}},
-	{"kube-state-metrics", "-s -w", []program{
+	{"kube-state-metrics", []string{"-ldflags=-s -w"}, []program{
 		{"kube-state-metrics", "k8s.io/kube-state-metrics/v2"},
 	}},
-	{"prometheus", "-s -w -X github.com/prometheus/common/version.Version=3.16.0", []program{
+	// Without service discovery the clouds' SDKs need not be compiled: one of them alone takes
+	// a compiler minutes and 2 GB.
+	{"prometheus", []string{"-tags=remove_all_sd", "-ldflags=-s -w -X github.com/prometheus/common/version.Version=3.16.0"}, []program{
 		{"prometheus", "github.com/prometheus/prometheus/cmd/prometheus"},
 		{"promtool", "github.com/prometheus/prometheus/cmd/promtool"},
 	}},
@@ -116,7 +119,7 @@ func (t tool) key(module, goVersion string) (string, error) {
 		}
 		fmt.Fprintf(h, "%s %d\n%s", file, len(content), content)
 	}
-	fmt.Fprintf(h, "%s %q %q", goVersion, t.ldflags, t.programs)
+	fmt.Fprintf(h, "%s %q %q", goVersion, t.flags, t.programs)
 	return hex.EncodeToString(h.Sum(nil))[:16], nil
 }
 
@@ -140,8 +143,8 @@ func (t tool) ensure(ctx context.Context, log *slog.Logger, module, dir string) 
 	for _, p := range t.programs {
 		start := time.Now()
 		log.Info("building", "program", p.name, "package", p.pkg)
-		cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-ldflags", t.ldflags,
-			"-o", filepath.Join(part, p.name), p.pkg)
+		args := slices.Concat([]string{"build", "-buildvcs=false", "-o", filepath.Join(part, p.name)}, t.flags, []string{p.pkg})
+		cmd := exec.CommandContext(ctx, "go", args...)
 		cmd.Dir = module
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off")
 		if out, err := cmd.CombinedOutput(); err != nil {
