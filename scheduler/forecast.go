@@ -26,7 +26,10 @@ func (pl *planner) forecast() {
 	p50, p90 := pl.play(0.5), pl.play(0.9)
 	for i, j := range pl.waiting {
 		s50, s90 := p50[i], max(p50[i], p90[i])
-		if r := pl.reservations[j]; r != nil && r.deadline {
+		if r := pl.reservations[j]; r == nil {
+			wait := float64(max(s90-max(j.early, 0), 0))
+			s90 = later(s90, time.Duration(min(wait*pl.policy.Overtaking, float64(eventually/2))))
+		} else if r.deadline {
 			s50, s90 = min(s50, r.start), min(s90, r.start)
 		}
 		d := &pl.decisions[j.index]

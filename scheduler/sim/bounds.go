@@ -19,6 +19,7 @@ func lowerBound(tasks []*task, total []int64) float64 {
 		if capacity > 0 {
 			work := workOf(tasks, r, capacity)
 			best = math.Max(best, math.Max(squashedArea(work), meanBusyTime(work)))
+			best = math.Max(best, priced(work, best))
 		}
 	}
 	return best / float64(len(tasks))

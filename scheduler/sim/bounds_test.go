@@ -11,7 +11,7 @@ import (
 // jobs, found by trying them all.
 func TestBoundsHold(t *testing.T) {
 	tight := 0
-	for seed := range uint64(300) {
+	for seed := range uint64(150) {
 		rng := rand.New(rand.NewPCG(seed, 4))
 		capacity := int64(1 + rng.IntN(4))
 		var tasks []*task
@@ -31,12 +31,12 @@ func TestBoundsHold(t *testing.T) {
 			tight++
 		}
 		work := workOf(tasks, 0, capacity)
-		if a, b := squashedArea(work), meanBusyTime(work); a > best+1e-6 || b > best+1e-6 {
-			t.Fatalf("seed %d: bounds %.3f and %.3f, and %.0f is possible", seed, a, b, best)
+		if a, b, c := squashedArea(work), meanBusyTime(work), priced(work, 0); max(a, b, c) > best+1e-6 {
+			t.Fatalf("seed %d: bounds %.3f, %.3f and %.3f, and %.0f is possible", seed, a, b, c, best)
 		}
 	}
-	if tight < 75 {
-		t.Errorf("only %d of 300 bounds are within a tenth of the best", tight)
+	if tight < 50 {
+		t.Errorf("only %d of 150 bounds are within a tenth of the best", tight)
 	}
 }
 
