@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -153,5 +154,37 @@ func writeFile(t *testing.T, name string, data []byte) {
 	t.Helper()
 	if err := os.WriteFile(name, data, 0o644); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestLiveAndLate: as long as its objects are there, a job tells the same to a
+// source that watched it and to one that was started after its end, so that
+// delivering it again at the next start changes nothing.
+func TestLiveAndLate(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	compared := 0
+	for _, file := range files {
+		story, err := txtar.ParseFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		events := string(story.Files[0].Data)
+		if regexp.MustCompile(`(?m)^\S+ +(vanish|delete|annotate|collect|restart) `).MatchString(events) {
+			continue // not all is there in the end, or the story is about the start
+		}
+		compared++
+		untimed := func(events string) (out string) {
+			synctest.Test(t, func(t *testing.T) { out = play(t, events) })
+			return regexp.MustCompile(`(?m)^\S+ `).ReplaceAllString(out, "")
+		}
+		if diff := cmp.Diff(untimed(events), untimed(events+"10m collect\n")); diff != "" {
+			t.Errorf("%s (-live +late):\n%s", file, diff)
+		}
+	}
+	if compared < 5 {
+		t.Errorf("only %d stories compared", compared)
 	}
 }
