@@ -60,8 +60,15 @@ type remainingAnswer struct {
 // A question is about one Job.
 type question struct {
 	uid     types.UID
-	spec    predictor.JobSpec
+	spec    *predictor.JobSpec
 	started time.Time // zero: not started
+}
+
+// own gives the question a spec that nobody changes while it is being asked.
+func (q question) own() question {
+	spec := *q.spec
+	q.spec = &spec
+	return q
 }
 
 func newForecasts(est predictor.Estimator, timeout time.Duration, log *slog.Logger, m *metrics, changed func()) *forecasts {
@@ -87,10 +94,10 @@ func (f *forecasts) ask(ctx context.Context, wait *sync.WaitGroup, jobs []questi
 	for _, q := range jobs {
 		a, ok := f.runtimes[q.uid]
 		if age := now.Sub(a.at); !ok || age >= runtimeFresh || a.Model != f.model && age >= modelFresh {
-			specs = append(specs, q)
+			specs = append(specs, q.own())
 		}
 		if r, ok := f.remaining[q.uid]; !q.started.IsZero() && (!ok || now.Sub(r.at) >= remainingFresh) {
-			runs = append(runs, q)
+			runs = append(runs, q.own())
 		}
 	}
 	if len(specs)+len(runs) == 0 {
@@ -165,7 +172,7 @@ func (f *forecasts) fetchRuntimes(ctx context.Context, batch []question) error {
 	defer cancel()
 	specs := make([]predictor.JobSpec, len(batch))
 	for i, q := range batch {
-		specs[i] = q.spec
+		specs[i] = *q.spec
 	}
 	estimates, err := f.est.Estimate(ctx, specs)
 	if len(batch) == 1 && rejected(err) {
@@ -195,7 +202,7 @@ func (f *forecasts) fetchRemaining(ctx context.Context, batch []question) error 
 	now := time.Now()
 	jobs := make([]predictor.RunningJob, len(batch))
 	for i, q := range batch {
-		jobs[i] = predictor.RunningJob{JobSpec: q.spec, Elapsed: max(now.Sub(q.started), 0)}
+		jobs[i] = predictor.RunningJob{JobSpec: *q.spec, Elapsed: max(now.Sub(q.started), 0)}
 	}
 	remaining, err := f.est.Remaining(ctx, jobs)
 	if len(batch) == 1 && rejected(err) {

@@ -119,7 +119,7 @@ func TestModelChanges(t *testing.T) {
 		ask := func(jobs ...string) {
 			var q []question
 			for _, name := range jobs {
-				q = append(q, question{uid: types.UID(name), spec: predictor.JobSpec{Name: name}})
+				q = append(q, question{uid: types.UID(name), spec: &predictor.JobSpec{Name: name}})
 			}
 			var wait sync.WaitGroup
 			f.ask(t.Context(), &wait, q, time.Now())

@@ -126,7 +126,8 @@ func (r *room) fill(s *scheduler.Snapshot, waiting []*pending) {
 	slices.SortStableFunc(r.holders, func(a, b holder) int {
 		return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Pods[0], b.Pods[0]), cmp.Compare(a.Class, b.Class))
 	})
-	requests := slices.Clone(r.strangers)
+	requests := make([]amounts, 0, len(r.strangers)+len(r.holders)+len(waiting))
+	requests = append(requests, r.strangers...)
 	for _, h := range r.holders {
 		requests = append(requests, h.request)
 	}
@@ -135,6 +136,9 @@ func (r *room) fill(s *scheduler.Snapshot, waiting []*pending) {
 	}
 	d := dimensionsOf(r.nodes, requests)
 	s.Resources = d
+	s.Nodes = make([]scheduler.Node, 0, len(r.nodes))
+	s.Running = make([]scheduler.Running, 0, len(r.nodes)+len(r.holders))
+	s.Pending = make([]scheduler.Pending, 0, len(waiting))
 	for _, n := range r.nodes {
 		s.Nodes = append(s.Nodes, scheduler.Node{Name: n.Name, Capacity: d.vector(amountsOf(n.Status.Allocatable))})
 	}

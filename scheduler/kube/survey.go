@@ -94,7 +94,7 @@ func (s *surveyor) survey(c cluster) *survey {
 	slices.SortFunc(c.jobs, func(a, b *batchv1.Job) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 	})
-	out := &survey{live: make(map[types.UID]bool, len(c.jobs))}
+	out := &survey{live: make(map[types.UID]bool, len(c.jobs)), asked: make([]question, 0, len(c.jobs))}
 	out.Now = c.now.UTC()
 	s.classes.begin(c.nodes)
 	r := newRoom(c.now, c.nodes, &s.classes)
@@ -136,7 +136,7 @@ func (s *surveyor) place(out *survey, r *room, job *batchv1.Job, f *jobFacts, po
 	switch standing {
 	case waiting:
 		s.births.reset(job.UID)
-		out.asked = append(out.asked, question{uid: job.UID, spec: f.spec})
+		out.asked = append(out.asked, question{uid: job.UID, spec: &f.spec})
 		if !s.forecasts.awaits(job.UID, now) {
 			p := s.pending(job, f)
 			p.refusal, _ = s.assumed.refused(job.UID, now)
@@ -146,7 +146,7 @@ func (s *surveyor) place(out *survey, r *room, job *batchv1.Job, f *jobFacts, po
 		unborn = s.births.unborn(job, pods, mark, now)
 	case foreign:
 		if queued(job) && suspended(job) && !finished(job) {
-			out.asked = append(out.asked, question{uid: job.UID, spec: f.spec})
+			out.asked = append(out.asked, question{uid: job.UID, spec: &f.spec})
 			out.disowned = append(out.disowned, s.pending(job, f))
 		}
 	}
@@ -157,7 +157,7 @@ func (s *surveyor) place(out *survey, r *room, job *batchv1.Job, f *jobFacts, po
 	left := s.forecasts.left(job.UID, f, started, now)
 	if standing != waiting {
 		estimate, _ := s.forecasts.runtime(job.UID, f)
-		out.asked = append(out.asked, question{uid: job.UID, spec: f.spec, started: started})
+		out.asked = append(out.asked, question{uid: job.UID, spec: &f.spec, started: started})
 		out.running = append(out.running, &running{job, f, started, left, estimate})
 	}
 	r.job(f, standing == released, pods, unborn, started, left)
