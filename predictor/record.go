@@ -84,7 +84,7 @@ func (r *JobRecord) MemoryCensored() bool {
 // with the field's path; nil if there is none.
 func (r *JobRecord) Validate() error {
 	var v violations
-	r.JobSpec.validate(&v)
+	r.validate(&v)
 	v.check("id", r.ID != "", "not empty")
 	v.check("finished", !r.Finished.IsZero() && plausibleTime(r.Finished), "between the years 1900 and 2200")
 	v.check("started", plausibleTime(r.Started), "between the years 1900 and 2200")

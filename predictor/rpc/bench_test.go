@@ -26,7 +26,7 @@ func newLoopback(b *testing.B, register func(*Server)) *Client {
 		b.Fatal(err)
 	}
 	register(server)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(b.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 
@@ -23,8 +22,8 @@ const DefaultTimeout = 10 * time.Second
 
 // ClientConfig configures a Client. Only Target has no default.
 type ClientConfig struct {
-	// Target is the server as host:port, or any gRPC target. "dns:///name:port" of
-	// a headless Service spreads calls over all replicas.
+	// Target is the server as host:port, or any gRPC target. Calls are spread over
+	// all addresses of the host: over all replicas, if it is a headless Service.
 	Target string
 	// TLS turns on encryption. It may be nil for a loopback target, and elsewhere
 	// only with Insecure.
@@ -116,7 +115,7 @@ func dial(config ClientConfig, log *slog.Logger, options ...grpc.DialOption) (*C
 		}
 	}
 	conn, err := grpc.NewClient(config.Target, append([]grpc.DialOption{
-		grpc.WithTransportCredentials(credentials.TransportCredentials(transport)),
+		grpc.WithTransportCredentials(transport),
 		grpc.WithDefaultServiceConfig(serviceConfig),
 		grpc.WithDisableServiceConfig(), // from DNS
 		grpc.WithUnaryInterceptor(unaryClient(config.Timeout)),

@@ -113,7 +113,7 @@ func fromRunningJob(v *violations, m *pb.RunningJob) predictor.RunningJob {
 
 func validateRunningJob(j *predictor.RunningJob) error {
 	var v violations
-	v.validate(j.JobSpec.Validate())
+	v.validate(j.Validate())
 	if j.Elapsed < 0 || j.Elapsed > predictor.MaxDuration {
 		v.add("elapsed", "from 0 to 100 years")
 	}

@@ -18,8 +18,8 @@ import (
 	"github.com/runcast/runcast/predictor/rpc"
 )
 
-// serve serves a new store on a free port of loopback and returns the address.
-func serve() (address string, stop func()) {
+// connect serves a new store on a free port of loopback and returns a client of it.
+func connect() (client *rpc.Client, stop func()) {
 	dir, err := os.MkdirTemp("", "runcast")
 	if err != nil {
 		log.Fatal(err)
@@ -28,11 +28,7 @@ func serve() (address string, stop func()) {
 	if err != nil {
 		log.Fatal(err)
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		log.Fatal(err)
-	}
-	// A program would name its address in Listen and call Run.
+	// With an address of its own in Listen, a program would call Run.
 	server, err := rpc.NewServer(rpc.ServerConfig{Listen: "127.0.0.1:0"}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		log.Fatal(err)
@@ -40,22 +36,24 @@ func serve() (address string, stop func()) {
 	server.RegisterHistory(history)
 	server.RegisterModels(history)
 	ctx, cancel := context.WithCancel(context.Background())
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(ctx, listener) }()
-	return listener.Addr().String(), func() {
-		cancel()
-		if err := errors.Join(<-served, history.Close(), os.RemoveAll(dir)); err != nil {
-			log.Fatal(err)
-		}
-	}
-}
-
-func dial(address string) *rpc.Client {
-	client, err := rpc.Dial(rpc.ClientConfig{Target: address}, slog.New(slog.DiscardHandler))
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		log.Fatal(err)
 	}
-	return client
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(ctx, listener) }()
+
+	client, err = rpc.Dial(rpc.ClientConfig{Target: listener.Addr().String()}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		log.Fatal(err)
+	}
+	return client, func() {
+		err := client.Close()
+		cancel()
+		if err := errors.Join(err, <-served, history.Close(), os.RemoveAll(dir)); err != nil {
+			log.Fatal(err)
+		}
+	}
 }
 
 func record(id string, finished int64) predictor.JobRecord {
@@ -68,10 +66,8 @@ func record(id string, finished int64) predictor.JobRecord {
 
 // A remote port is used as a local one.
 func Example() {
-	address, stop := serve()
+	client, stop := connect()
 	defer stop()
-	client := dial(address)
-	defer client.Close()
 
 	ctx := context.Background()
 	history := client.History()
@@ -91,10 +87,8 @@ func Example() {
 
 // Errors are those of the port, whatever is in between.
 func ExampleClient_errors() {
-	address, stop := serve()
+	client, stop := connect()
 	defer stop()
-	client := dial(address)
-	defer client.Close()
 
 	ctx := context.Background()
 	_, err := client.Models().Champion(ctx)
@@ -113,10 +107,8 @@ func ExampleClient_errors() {
 // A follower goes on after the last sequence it has seen. What it waits between
 // attempts is its own affair.
 func ExampleClient_History_follow() {
-	address, stop := serve()
+	client, stop := connect()
 	defer stop()
-	client := dial(address)
-	defer client.Close()
 
 	ctx, done := context.WithCancel(context.Background())
 	defer done()

@@ -171,3 +171,55 @@ func (strictHistory) Follow(ctx context.Context, _ uint64) iter.Seq2[predictor.E
 		}
 	}
 }
+
+// FuzzResponses gives arbitrary bytes to everything a client reads. Nothing panics,
+// and what is accepted keeps the order of its quantiles.
+func FuzzResponses(f *testing.F) {
+	record := porttest.Full("id")
+	entry := predictor.Entry{JobRecord: record, Sequence: 7}
+	queued := waiting("ml", "train", 1)
+	info := describe("v1", []byte("x"))
+	for _, m := range []proto.Message{toEntry(&entry), toEstimate(record.Served), toModelInfo(&info), toQueueEntry(&queued), toExplanation(&predictor.Explanation{Estimate: *record.Served})} {
+		b, err := proto.Marshal(m)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		estimates := []predictor.Estimate{
+			read(b, fromEstimate),
+			read(b, fromExplanation).Estimate,
+			read(b, fromQueueEntry).Estimate,
+		}
+		if e := read(b, fromEntry); e.Served != nil {
+			estimates = append(estimates, *e.Served)
+		}
+		for _, e := range estimates {
+			if !e.Runtime.Valid() || !e.PeakMemory.Valid() {
+				t.Errorf("accepted %+v", e)
+			}
+		}
+		if q := read(b, fromRemaining); !q.Valid() {
+			t.Errorf("accepted %+v", q)
+		}
+		read(b, fromModelInfo)
+	})
+}
+
+// read is the zero value if b is refused.
+func read[M any, T any, P interface {
+	*M
+	proto.Message
+}](b []byte, from func(*violations, P) T) T {
+	var zero T
+	m := P(new(M))
+	if proto.Unmarshal(b, m) != nil {
+		return zero
+	}
+	var v violations
+	if value := from(&v, m); len(v) == 0 {
+		return value
+	}
+	return zero
+}

@@ -68,7 +68,7 @@ func (s *Server) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServ
 	stop := context.AfterFunc(s.stopping, func() { cancel(errStopping) })
 	defer stop()
 	err = handler(srv, &watchStream{stream, ctx})
-	if context.Cause(ctx) == errStopping {
+	if errors.Is(context.Cause(ctx), errStopping) {
 		return errStopping
 	}
 	return err

@@ -197,7 +197,11 @@ func TestUnavailableIsRetried(t *testing.T) {
 			return nil
 		}
 		l := newLink(t, withOracle(&local))
-		if _, err := l.Estimator().Estimate(t.Context(), someJobs(1)); err != nil {
+		jobs := someJobs(60) // of 16 KiB: a retry keeps even the largest batch
+		for i := range jobs {
+			jobs[i].Command = strings.Repeat("x", predictor.MaxTextLength)
+		}
+		if _, err := l.Estimator().Estimate(t.Context(), jobs); err != nil {
 			t.Errorf("error %v", err)
 		}
 		if calls := local.calls.Load(); calls != 3 {

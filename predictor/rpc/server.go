@@ -11,7 +11,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
@@ -114,7 +113,7 @@ func NewServer(config ServerConfig, log *slog.Logger, reg prometheus.Registerer)
 		return nil, fmt.Errorf("gRPC server: %w", err)
 	}
 	config.setDefaults()
-	var transport credentials.TransportCredentials = insecure.NewCredentials()
+	transport := insecure.NewCredentials()
 	if config.TLS != nil {
 		var err error
 		if transport, err = newFileCredentials(config.TLS, log); err != nil {
@@ -192,6 +191,7 @@ func (s *Server) Run(ctx context.Context) error {
 // calls, ends the watches, lets the other calls finish for as long as StopTimeout
 // and returns nil.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
+	defer s.stop()
 	s.log.Info("serving gRPC", "address", listener.Addr().String(), "tls", s.config.TLS != nil)
 	served := make(chan error, 1)
 	go func() { served <- s.grpc.Serve(listener) }()
