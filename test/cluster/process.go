@@ -28,6 +28,8 @@ type process struct {
 	path  string
 	args  []string
 	ready string // URL that answers 200 once it is of use
+	// before, if there is one, is done before each start.
+	before func(context.Context) error
 
 	dir string // of its log
 	log *slog.Logger
@@ -47,6 +49,11 @@ type run struct {
 
 // start starts the process and waits until it is ready. The error holds the end of its log.
 func (p *process) start(ctx context.Context, client *http.Client) error {
+	if p.before != nil {
+		if err := p.before(ctx); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
+	}
 	r, err := p.spawn()
 	if err != nil {
 		return fmt.Errorf("%s: %w", p.name, err)

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -9,6 +10,9 @@ import (
 	"fmt"
 	"os"
 	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // scrapeInterval of the cluster's Prometheus.
@@ -52,13 +56,21 @@ func (c *Cluster) table(programs Binaries) [][]*process {
 		{name: "kube-scheduler", path: programs["kube-scheduler"], ready: "https://" + c.address("scheduler") + "/healthz", args: []string{
 			"--config=" + c.file("scheduler.yaml"), "--bind-address=" + loopback, "--secure-port=" + port("scheduler"), "--cert-dir=" + c.file("scheduler-certs")}},
 		{name: "kwok", path: programs["kwok"], ready: "http://" + c.address("kwok") + "/healthz", args: []string{
-			kubeconfig, "--manage-all-nodes=true", "--config=" + c.file("stages.yaml"), "--server-address=" + c.address("kwok"), "--node-lease-duration-seconds=40"}},
+			kubeconfig, "--manage-all-nodes=true", "--config=" + c.file("stages.yaml"), "--server-address=" + c.address("kwok"), "--node-lease-duration-seconds=40"},
+			before: c.releaseNodes},
 		{name: "kube-state-metrics", path: programs["kube-state-metrics"], ready: "http://" + c.address("ksm-self") + "/readyz", args: []string{
 			kubeconfig, "--host=" + loopback, "--port=" + port("ksm"), "--telemetry-host=" + loopback, "--telemetry-port=" + port("ksm-self"),
 			"--resources=jobs,pods,nodes,cronjobs", "--metric-labels-allowlist=jobs=[*],pods=[*],nodes=[*]"}},
 		{name: "prometheus", path: programs["prometheus"], ready: c.PrometheusURL() + "/-/ready", args: []string{
 			"--config.file=" + c.file("prometheus.yml"), "--storage.tsdb.path=" + c.file("data/prometheus"), "--web.listen-address=" + c.address("prometheus")}},
 	}}
+}
+
+// releaseNodes ends the hold of a kwok that was killed on its nodes: the next one, being another to it, would
+// leave them alone until the leases run out.
+func (c *Cluster) releaseNodes(ctx context.Context) error {
+	leases := c.Client().CoordinationV1().Leases(corev1.NamespaceNodeLease)
+	return leases.DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{})
 }
 
 // writeFiles writes what the programs read.
