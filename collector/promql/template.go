@@ -170,7 +170,7 @@ type scope struct {
 func (s *Source) variables(sc scope, style labelStyle) Variables {
 	sel := s.common + style.only
 	if sc.namespace != "" {
-		sel += style.namespace + "=" + strconv.Quote(sc.namespace) + ","
+		sel += style.namespace + "=" + strconv.QuoteToASCII(sc.namespace) + ","
 	}
 	step := time.Duration(s.cfg.ScrapeInterval)
 	return Variables{
@@ -190,7 +190,7 @@ func (s *Source) variables(sc scope, style labelStyle) Variables {
 func commonMatchers(c Config) string {
 	var b strings.Builder
 	if c.ClusterLabel != "" {
-		b.WriteString(c.ClusterLabel + "=" + strconv.Quote(c.Cluster) + ",")
+		b.WriteString(c.ClusterLabel + "=" + strconv.QuoteToASCII(c.Cluster) + ",")
 	}
 	for _, m := range c.Matchers {
 		b.WriteString(m + ",")
@@ -206,9 +206,9 @@ func oneOf(names []string) string {
 	}
 	quoted := make([]string, len(names))
 	for i, n := range names {
-		quoted[i] = regexp.QuoteMeta(n)
+		quoted[i] = regexp.QuoteMeta(strings.ToValidUTF8(n, "\uFFFD")) // Kubernetes has no such names
 	}
-	return strconv.Quote(strings.Join(quoted, "|"))
+	return strconv.QuoteToASCII(strings.Join(quoted, "|"))
 }
 
 // promDuration writes d, at least a millisecond, in Prometheus' syntax.

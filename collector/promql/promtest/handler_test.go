@@ -91,7 +91,7 @@ func TestRefusals(t *testing.T) {
 		"/api/v1/query?query=up&timeout=soon":                    `400 {"status":"error","errorType":"bad_data"`,
 		"/api/v1/query?query=up[1h]&time=600":                    `422 {"status":"error","errorType":"execution"`,
 		"/api/v1/query?query=up*on(job)up&time=600":              `422 {"status":"error","errorType":"execution"`,
-		"/api/v1/query?query=up&time=600&timeout=0.000001":       `503 {"status":"error","errorType":"timeout"`,
+		"/api/v1/query?query=up&time=600&timeout=1e-9":           `503 {"status":"error","errorType":"timeout"`,
 		"/api/v1/query_range?query=up&start=0&end=9&step=0":      `400 {"status":"error","errorType":"bad_data"`,
 		"/api/v1/query_range?query=up&start=9&end=0&step=1":      `400 {"status":"error","errorType":"bad_data"`,
 		"/api/v1/query_range?query=up&start=0&end=99999&step=1s": `400 {"status":"error","errorType":"bad_data"`,
