@@ -34,8 +34,10 @@ type Node struct {
 // A Running job holds room now: one of ours that was released, or pods that are
 // not ours.
 type Running struct {
-	ID      string
-	Foreign bool   // not released by us: a service, a DaemonSet, another queue's job
+	ID string
+	// Foreign pods were not released by us: a service, a DaemonSet, another queue's
+	// job, whose room is not ours when it ends. They never end in a plan.
+	Foreign bool
 	Request Vector // one pod's
 	// Pods has an element for each pod: the index in Nodes, or -1 for a pod that
 	// has been released and is not yet bound.
@@ -43,7 +45,8 @@ type Running struct {
 	Class int // for pods not yet bound; unused otherwise
 	// Started is zero for a job that was released and has not started.
 	Started time.Time
-	// Remaining is counted from Now. Zero means unknown: planned as never ending.
+	// Remaining is counted from Now. Zero means unknown: planned as ending some
+	// time after everything that can be foreseen.
 	Remaining predictor.Quantiles[time.Duration]
 }
 

@@ -85,8 +85,8 @@ func newRun(c Config) (*run, error) {
 			r.classes = append(r.classes, c.Cluster.allowed(j.GPUModel))
 		}
 		t.class = class
-		if j.Runtime <= 0 {
-			return nil, fmt.Errorf("job %s: expected a positive runtime", j.ID)
+		if j.Runtime <= 0 || j.RuntimeLimit > 0 && j.Runtime > j.RuntimeLimit {
+			return nil, fmt.Errorf("job %s: expected a positive runtime within its limit", j.ID)
 		}
 		if !c.Cluster.holds(t.request, t.pods, r.classes[class]) {
 			r.unfit++

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"cmp"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -263,5 +264,38 @@ func TestDeadlines(t *testing.T) {
 	t.Logf("of 100 jobs due in 45 minutes, %d are late without a deadline and %d with", without, with)
 	if with*4 > without {
 		t.Errorf("%d jobs are late with a deadline, %d without", with, without)
+	}
+}
+
+// TestPlanningPays: on nodes with several resources the plan gets all jobs done in
+// far less time than order of submission, and a second run is the same.
+func TestPlanningPays(t *testing.T) {
+	cluster := nodes(t, NodeGroup{Name: "n", Count: 3, CPUCores: 16, Memory: 64 * predictor.GiB, GPUs: 4})
+	flow := func(policy, name string, jobs []Job) float64 {
+		p, err := NewPredictor(name, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return mustRun(t, Config{Cluster: cluster, Jobs: jobs, Policy: policy, Predictor: p}).result().MeanFlow
+	}
+	var sum [4]float64
+	for seed := range uint64(5) {
+		rng := rand.New(rand.NewPCG(seed, 6))
+		jobs := randomJobs(rng, 200)
+		for i := range jobs {
+			jobs[i].Runtime = time.Duration(math.Exp(4.5+1.7*rng.NormFloat64())+1) * time.Second // as those of clusters are
+			jobs[i].RuntimeLimit = 0
+			jobs[i].EarliestStart, jobs[i].Deadline, jobs[i].Priority = time.Time{}, time.Time{}, 0
+		}
+		for i, c := range [4][2]string{{"fcfs", "oracle"}, {"greedy", "oracle"}, {"runcast", "noise:0.5"}, {"runcast", "oracle"}} {
+			sum[i] += flow(c[0], c[1], jobs) / 5
+		}
+		if a, b := flow("runcast", "noise:1", jobs), flow("runcast", "noise:1", jobs); a != b {
+			t.Errorf("seed %d: mean flow %v, and %v when run again", seed, a, b)
+		}
+	}
+	t.Logf("mean flow: fcfs %.0f s, greedy %.0f s, runcast %.0f s with noise, %.0f s with perfect estimates", sum[0], sum[1], sum[2], sum[3])
+	if sum[2] > 0.8*sum[1] || sum[3] > sum[2] || sum[1] > sum[0] {
+		t.Error("planning does not pay")
 	}
 }
