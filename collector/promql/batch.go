@@ -188,7 +188,7 @@ func gather[T any](ctx context.Context, s *Source, sc scope, items []item, key f
 			return err
 		}
 		for _, r := range rows {
-			if i, ok := index[key(&r)]; ok && r.namespace == sc.namespace {
+			if i, ok := index[key(&r)]; ok {
 				f.set(&out[i], r)
 			}
 		}

@@ -155,7 +155,7 @@ func perform(t *testing.T, s *Source, args []string) string {
 		}
 		if args[0] == "finished" {
 			for _, j := range jobs {
-				print(t, &out, j.Record)
+				printJSON(t, &out, j.Record)
 				for _, p := range j.Pods {
 					fmt.Fprintf(&out, "  pod %s uid=%s node=%s %s to %s\n", p.Name, p.UID, p.Node, clock(p.Started), clock(p.Finished))
 				}
@@ -188,11 +188,11 @@ func printUsage(t *testing.T, out *strings.Builder, s *Source, jobs []collector.
 	}
 	for i := range jobs {
 		fmt.Fprintf(out, "%s ", jobs[i].Record.ID)
-		print(t, out, usage[i])
+		printJSON(t, out, usage[i])
 	}
 }
 
-func print(t *testing.T, out *strings.Builder, v any) {
+func printJSON(t *testing.T, out *strings.Builder, v any) {
 	t.Helper()
 	b, err := json.Marshal(v)
 	if err != nil {

@@ -88,7 +88,7 @@ func (s *Source) podsOf(ctx context.Context, jobs []item) ([][]pod, error) {
 			found[it.index] = nil
 		}
 		for _, r := range rows {
-			if i, ok := index[r.label("owner_name")]; ok && r.namespace == sc.namespace {
+			if i, ok := index[r.label("owner_name")]; ok {
 				found[i] = append(found[i], pod{namespace: r.namespace, name: r.pod, uid: r.label("uid")})
 			}
 		}

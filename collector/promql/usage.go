@@ -140,7 +140,7 @@ func (s *Source) measure(ctx context.Context, batch []item, out []measured) erro
 	}
 	reused := map[string]bool{}
 	for _, r := range rows {
-		reused[r.pod] = r.namespace == sc.namespace
+		reused[r.pod] = true
 	}
 	var once []item
 	for _, it := range batch {
@@ -192,7 +192,7 @@ func (s *Source) countCPU(ctx context.Context, sc scope, items []item, out []mea
 	sums := map[*container]map[string]float64{}
 	for _, r := range rows {
 		i := index[r.pod]
-		if i == 0 || r.namespace != sc.namespace {
+		if i == 0 {
 			continue
 		}
 		c := out[i-1].container(r)
