@@ -46,8 +46,7 @@ func (e Election) held() bool { return e.Name != "" }
 // UnplacedGrace is for how long room is kept for a pod that should exist or be
 // placed and is not: the Job controller may not create it (a quota), or
 // kube-scheduler not place it for a reason that the plan does not see (a volume).
-// Chosen to be longer than a slow image-less start of both controllers after a
-// fail-over; nothing was measured.
+// Chosen to outlast a fail-over of either; not measured.
 const UnplacedGrace = 2 * time.Minute
 
 func (c Config) withDefaults() Config {

@@ -108,7 +108,7 @@ func listed[T any](informer cache.SharedIndexInformer) []*T {
 	objects := informer.GetStore().List()
 	list := make([]*T, 0, len(objects))
 	for _, o := range objects {
-		if t, ok := any(o).(*T); ok {
+		if t, ok := o.(*T); ok {
 			list = append(list, t)
 		}
 	}

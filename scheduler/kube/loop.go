@@ -174,10 +174,10 @@ func (l *Loop) round(ctx context.Context, background *sync.WaitGroup, acting *ac
 		return
 	}
 	l.metrics.leading.Set(1)
-	term, cancel := context.WithCancel(term)
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(ctx, cancel)()
-	if again := acting.act(term, survey, plan); again {
+	defer context.AfterFunc(term, cancel)()
+	if again := acting.act(ctx, survey, plan); again {
 		l.markDirty()
 	}
 }
