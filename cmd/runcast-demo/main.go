@@ -53,6 +53,8 @@ type demo struct {
 	dir  string
 	src  *rand.Rand
 	days int
+	// terminal is set if out is one.
+	terminal bool
 
 	past   []job // the month, as it was
 	store  *store.Store
@@ -83,6 +85,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	d := &demo{
 		out: stdout, dir: dir, days: *days, src: rand.New(rand.NewPCG(*seed, 0)),
 		log: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level})),
+	}
+	if f, ok := stdout.(*os.File); ok {
+		info, err := f.Stat()
+		d.terminal = err == nil && info.Mode()&os.ModeCharDevice != 0
 	}
 	if d.store, err = store.Open(filepath.Join(dir, "runcast.bolt"), store.Options{}); err != nil {
 		return err

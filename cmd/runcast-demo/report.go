@@ -28,9 +28,9 @@ func (d *demo) reportPast(samples int, took time.Duration) {
 		d.days, len(d.past), len(kinds), outcomes[predictor.Failed], outcomes[predictor.OOMKilled], float64(samples)/1e6, took.Seconds())
 }
 
-// progress overwrites one line, on a terminal or not, at most until the next step.
+// progress overwrites one line of a terminal until the next step does.
 func (d *demo) progress(what string, at, to time.Time) {
-	if at.IsZero() {
+	if at.IsZero() || !d.terminal {
 		return
 	}
 	done := 1 - to.Sub(at).Hours()/float64(24*d.days)
@@ -67,7 +67,12 @@ func (d *demo) reportRecords(ctx context.Context, address string, took time.Dura
 	if n == 0 {
 		return fmt.Errorf("the collector found no job in Prometheus at %s", address)
 	}
-	fmt.Fprintf(d.out, "\r2. Read back through PromQL by the collector: %d of %d jobs (%.1f s); runtime right to a scrape interval for %.1f%%,\n"+
+	if d.terminal {
+		fmt.Fprint(d.out, "\r")
+	} else {
+		fmt.Fprintln(d.out)
+	}
+	fmt.Fprintf(d.out, "2. Read back through PromQL by the collector: %d of %d jobs (%.1f s); runtime right to a scrape interval for %.1f%%,\n"+
 		"   outcome for %.1f%%; peak memory of %d measured ones off by %.1f%% on average\n",
 		n, len(d.past), took.Seconds(), 100*float64(exact)/float64(n), 100*float64(outcomes)/float64(n), measured, 100*memory/float64(max(1, measured)))
 	return nil

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/storage"
@@ -77,7 +78,7 @@ func expose(ctx context.Context, db storage.Appendable, jobs []job, from, to tim
 
 // metric makes labels from a name and pairs of label and value.
 func metric(name string, pairs ...string) labels.Labels {
-	return labels.FromStrings(append([]string{labels.MetricName, name}, pairs...)...)
+	return labels.FromStrings(append([]string{model.MetricNameLabel, name}, pairs...)...)
 }
 
 func constant(v float64) func(time.Time) float64 { return func(time.Time) float64 { return v } }

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
-	corev1 "k8s.io/api/core/v1"
 )
 
 // BenchmarkCluster tells how much of a measured time is the test cluster's own:
@@ -33,7 +32,7 @@ func BenchmarkCluster(b *testing.B) {
 			create(b, c, job)
 			released := time.Now()
 			suspend(b, c, name, false)
-			pod := waitForPod(b, c, name, corev1.PodRunning)
+			pod := waitForPod(b, c, name)
 			toRunning += time.Since(released)
 			waitForJob(b, c, name, batchv1.JobComplete)
 			r, err := newRunning(pod)

@@ -63,7 +63,7 @@ func suspendedJobStartsWithNewRequest(t *testing.T, c *Cluster) {
 	if _, err := c.Client().BatchV1().Jobs("default").Patch(t.Context(), "sized", types.JSONPatchType, []byte(patch), metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	pod := waitForPod(t, c, "sized", corev1.PodRunning)
+	pod := waitForPod(t, c, "sized")
 	if got := pod.Spec.Containers[0].Resources.Requests.Memory().String(); got != "3Gi" {
 		t.Errorf("the pod runs with a request of %s", got)
 	}
@@ -73,7 +73,7 @@ func suspendedJobStartsWithNewRequest(t *testing.T, c *Cluster) {
 // Also when the pod is written to meanwhile, as a collector or a controller might.
 func jobRunsAsLongAsAnnotated(t *testing.T, c *Cluster) {
 	create(t, c, newJob("timed", map[string]string{"runtime": "4s"}))
-	pod := waitForPod(t, c, "timed", corev1.PodRunning)
+	pod := waitForPod(t, c, "timed")
 	state := pod.Status.ContainerStatuses[0].State
 	if state.Running == nil || state.Running.StartedAt.IsZero() || pod.Status.StartTime == nil {
 		t.Errorf("a running pod's status: %+v", pod.Status)
@@ -127,7 +127,7 @@ func memoryAboveLimit(t *testing.T, c *Cluster) {
 
 func jobSuspendedAgain(t *testing.T, c *Cluster) {
 	create(t, c, newJob("stopped", map[string]string{"runtime": "1h"}))
-	first := waitForPod(t, c, "stopped", corev1.PodRunning)
+	first := waitForPod(t, c, "stopped")
 	suspend(t, c, "stopped", true)
 	eventually(t, "the pod to go", func(ctx context.Context) (bool, error) {
 		_, err := c.Client().CoreV1().Pods("default").Get(ctx, first.Name, metav1.GetOptions{})
@@ -137,7 +137,7 @@ func jobSuspendedAgain(t *testing.T, c *Cluster) {
 		return false, err
 	})
 	suspend(t, c, "stopped", false)
-	if again := waitForPod(t, c, "stopped", corev1.PodRunning); again.UID == first.UID {
+	if again := waitForPod(t, c, "stopped"); again.UID == first.UID {
 		t.Error("the old pod runs")
 	}
 	policy := metav1.DeletePropagationBackground
@@ -230,7 +230,7 @@ func prometheusBack(t *testing.T, c *Cluster) {
 // A pod ends when its time is up, not a whole runtime after kwok has come back.
 func kwokBack(t *testing.T, c *Cluster) {
 	create(t, c, newJob("orphan", map[string]string{"runtime": "8s"}))
-	pod := waitForPod(t, c, "orphan", corev1.PodRunning)
+	pod := waitForPod(t, c, "orphan")
 	eventually(t, "most of the runtime", func(context.Context) (bool, error) {
 		return time.Since(pod.Status.StartTime.Time) > 6*time.Second, nil
 	})

@@ -109,7 +109,7 @@ func (p *process) waitReady(ctx context.Context, client *http.Client, r *run) er
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	last := errors.New("no answer yet")
+	var last error
 	for {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.ready, nil)
 		if err != nil {
@@ -128,7 +128,7 @@ func (p *process) waitReady(ctx context.Context, client *http.Client, r *run) er
 		case <-r.gone:
 			return fmt.Errorf("ended before it was ready: %v", r.cmd.ProcessState)
 		case <-ctx.Done():
-			return fmt.Errorf("not ready: %w (last: %v)", ctx.Err(), last)
+			return fmt.Errorf("not ready: %w (last: %w)", ctx.Err(), last)
 		case <-tick.C:
 		}
 	}

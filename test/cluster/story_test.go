@@ -97,18 +97,18 @@ func suspend(t testing.TB, c *Cluster, name string, is bool) {
 	}
 }
 
-// waitForPod waits for a pod of the job in that phase.
-func waitForPod(t testing.TB, c *Cluster, job string, phase corev1.PodPhase) *corev1.Pod {
+// waitForPod waits until a pod of the job runs.
+func waitForPod(t testing.TB, c *Cluster, job string) *corev1.Pod {
 	t.Helper()
 	var found *corev1.Pod
 	client := c.Client().CoreV1().Pods("default")
-	eventually(t, "pod of "+job+" "+string(phase), func(ctx context.Context) (bool, error) {
+	eventually(t, "pod of "+job, func(ctx context.Context) (bool, error) {
 		pods, err := client.List(ctx, metav1.ListOptions{LabelSelector: "app=" + job})
 		if err != nil {
 			return false, err
 		}
 		for i, p := range pods.Items {
-			if p.Status.Phase == phase && p.DeletionTimestamp == nil {
+			if p.Status.Phase == corev1.PodRunning && p.DeletionTimestamp == nil {
 				found = &pods.Items[i]
 			}
 		}

@@ -1,0 +1,421 @@
+//go:build e2e
+
+// Package e2e plays the main job on a real control plane with a real Prometheus:
+// finished jobs teach Runcast, a backlog of new ones ends sooner, and none is lost
+// or held when a part of it dies. Only kubelets and their metrics are played.
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/runcast/runcast/predictor"
+	"github.com/runcast/runcast/predictor/jobspec"
+	"github.com/runcast/runcast/scheduler"
+	"github.com/runcast/runcast/test/cluster"
+)
+
+func TestMainJob(t *testing.T) {
+	w := newWorld(t)
+	for _, pool := range []string{"queued", "plain"} {
+		for n := range 4 {
+			err := w.AddNodes(w.ctx, cluster.Node{Name: fmt.Sprintf("%s-%d", pool, n), CPUs: 64, Memory: "256Gi", GPUs: 8, GPUModel: "A100", Labels: map[string]string{poolLabel: pool}})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := w.Client().CoreV1().Namespaces().Create(w.ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: pool}}, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.startRuncast()
+	src := rand.New(rand.NewPCG(7, 7))
+	for _, story := range []struct {
+		name string
+		play func(*world, *rand.Rand)
+	}{
+		{"learns from finished jobs, and loses none when it is killed", learns},
+		{"trains and serves", trains},
+		{"finishes a backlog sooner", finishesSooner},
+		{"releases jobs without a predictor", withoutPredictor},
+		{"catches up after Prometheus was away", withoutPrometheus},
+		{"goes on when the leader is killed", withoutLeader},
+	} {
+		ok := t.Run(story.name, func(t *testing.T) {
+			outer := w.T
+			defer func() { w.T = outer }()
+			w.T = t
+			story.play(w, src)
+		})
+		if !ok {
+			t.FailNow() // each story stands on those before
+		}
+	}
+}
+
+// learns runs jobs of all kinds, kills the collector in the middle, and compares
+// its records with the truth.
+func learns(w *world, src *rand.Rand) {
+	runs := runsOf(src, func(k *kind) int { return k.runs })
+	w.create(runs, "queued", "", "")
+	half := func() bool { return len(w.ended) > len(runs)/3 }
+	w.await("a third of the jobs to end", 3*time.Minute, half)
+	w.kill("collector")
+	w.await("half of the jobs to end without a collector", 3*time.Minute, func() bool { return len(w.ended) > len(runs)/2 })
+	w.restart("collector")
+	w.await("all jobs to end", 4*time.Minute, func() bool { return w.allOver("queued", runs) })
+
+	// Usage needs one sample at least; it is complete two scrapes after the end.
+	w.poll("records of all jobs with their usage", time.Minute, func() error {
+		all, err := w.records()
+		if err != nil {
+			return err
+		}
+		for i := range runs {
+			r := &runs[i]
+			records := all["queued/"+r.name]
+			if len(records) != 1 {
+				return fmt.Errorf("%s: %d records", r.name, len(records))
+			}
+			if records[0].Quality == predictor.QualityNone && r.runtime >= 2*scrape {
+				return fmt.Errorf("%s: no usage yet", r.name)
+			}
+		}
+		return nil
+	})
+	all, err := w.records()
+	if err != nil {
+		w.Fatal(err)
+	}
+	for i := range runs {
+		w.compare(&runs[i], &all["queued/"+runs[i].name][0])
+	}
+	if n := len(all); n != len(runs) {
+		w.Errorf("%d jobs in the history, %d were run", n, len(runs))
+	}
+}
+
+// compare holds a record against the truth, within the scrape interval. The API's
+// times are whole seconds, and a pod needs some 0.2 s to start.
+func (w *world) compare(r *run, got *predictor.JobRecord) {
+	w.Helper()
+	if got.Outcome != r.kind.outcome {
+		w.Errorf("%s: outcome %s, want %s", r.name, got.Outcome, r.kind.outcome)
+	}
+	if off := (got.Runtime() - r.runtime).Abs(); off > scrape {
+		w.Errorf("%s: runtime %v, want %v", r.name, got.Runtime(), r.runtime)
+	}
+	if got.Image != "registry/"+r.kind.name+":1" || got.Requests.GPUs != float64(r.kind.gpus) {
+		w.Errorf("%s: image %q and %v GPUs, want those of %s", r.name, got.Image, got.Requests.GPUs, r.kind.name)
+	}
+	if got.Quality == predictor.QualityNone {
+		return // shorter than two scrapes
+	}
+	if got.PeakMemory != r.memory {
+		w.Errorf("%s: peak memory %d, want %d", r.name, got.PeakMemory, r.memory)
+	}
+	if want := r.cores * r.runtime.Seconds(); got.CPUSeconds == nil || *got.CPUSeconds < want-r.cores*(scrape+time.Second).Seconds() || *got.CPUSeconds > want+r.cores*1.5 {
+		w.Errorf("%s: CPU seconds %v, want %.1f less at most a scrape", r.name, deref(got.CPUSeconds), want)
+	}
+	if got.GPUUtilization != nil && (*got.GPUUtilization-r.gpuUse/100 > 0.001 || r.gpuUse/100-*got.GPUUtilization > 0.001) {
+		w.Errorf("%s: GPU utilization %v, want %v", r.name, *got.GPUUtilization, r.gpuUse/100)
+	}
+}
+
+func deref(x *float64) any {
+	if x == nil {
+		return "unknown"
+	}
+	return *x
+}
+
+// trains trains once and asks the predictor about a job of a known kind.
+func trains(w *world, src *rand.Rand) {
+	var result struct {
+		Published bool
+		Model     predictor.ModelInfo
+	}
+	w.runcast(&result, "train", "--server", w.address["collector"])
+	if !result.Published {
+		w.Fatalf("not published: %s", result.Model.Reason)
+	}
+	w.Log(result.Model.Reason)
+	r := runsOf(src, func(k *kind) int { return btoi(k.name == "finetune") })[0]
+	spec, problems := jobspec.FromJob(r.job("queued", "queued", "gpu"), 0)
+	if len(problems) > 0 {
+		w.Fatal(problems)
+	}
+	w.poll("an estimate of the new model", 30*time.Second, func() error {
+		e, err := w.predict.Estimate(w.ctx, []predictor.JobSpec{spec})
+		if err != nil {
+			return err
+		}
+		if e[0].Model != result.Model.Version {
+			return fmt.Errorf("model %s serves", e[0].Model)
+		}
+		if p50 := e[0].Runtime.P50; p50 < r.kind.runtime*8/10 || p50 > r.kind.runtime*12/10 {
+			w.Errorf("%s: p50 %v, its kind takes %v", r.name, p50, r.kind.runtime)
+		}
+		return nil
+	})
+	w.awaitEstimates()
+}
+
+// awaitEstimates waits until both schedulers plan with the predictor's estimates:
+// while it had no model they asked it ever more seldom.
+func (w *world) awaitEstimates() {
+	w.Helper()
+	canary := runsOf(rand.New(rand.NewPCG(1, 1)), func(k *kind) int { return btoi(k.name == "lint") })[0]
+	canary.name = "lint-canary"
+	job := canary.job("queued", "queued", "gpu")
+	job.Annotations = map[string]string{jobspec.AnnotationEarliestStart: time.Now().Add(time.Hour).UTC().Format(time.RFC3339)}
+	jobs := w.Client().BatchV1().Jobs("queued")
+	if _, err := jobs.Create(w.ctx, job, metav1.CreateOptions{}); err != nil {
+		w.Fatal(err)
+	}
+	for _, name := range []string{"scheduler-a", "scheduler-b"} {
+		queue := w.dial(name).Queue()
+		w.poll("estimates at "+name, time.Minute, func() error {
+			e, err := queue.ETA(w.ctx, "queued", job.Name)
+			if err != nil {
+				return err
+			}
+			if e.Estimate.Samples == 0 {
+				return fmt.Errorf("estimate from %q", e.Estimate.Source)
+			}
+			return nil
+		})
+	}
+	if err := jobs.Delete(w.ctx, job.Name, metav1.DeleteOptions{}); err != nil {
+		w.Fatal(err)
+	}
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// finishesSooner runs the same backlog twice at the same time on equal nodes: once
+// in the queue, once plainly, where kube-scheduler starts whatever fits.
+func finishesSooner(w *world, src *rand.Rand) {
+	runs := runsOf(src, func(k *kind) int { return k.queued })
+	ctx, cancel := context.WithCancel(w.ctx)
+	promises := w.watchReservations(ctx)
+	var both sync.WaitGroup
+	both.Go(func() { w.create(runs, "queued", "queued", "gpu") })
+	both.Go(func() { w.create(runs, "plain", "plain", "") })
+	both.Wait()
+	w.await("both backlogs to end", 8*time.Minute, func() bool { return w.allOver("queued", runs) && w.allOver("plain", runs) })
+	cancel()
+	queued, plain := w.measure("queued", runs), w.measure("plain", runs)
+	w.Logf("%d jobs each: mean flow time queued %.1f s, plain %.1f s, ratio %.3f", len(runs), queued.flow, plain.flow, queued.flow/plain.flow)
+	w.Logf("mean bounded slowdown queued %.2f, plain %.2f, ratio %.3f", queued.slowdown, plain.slowdown, queued.slowdown/plain.slowdown)
+	w.Logf("longest wait of an 8-GPU job queued %.0f s, plain %.0f s", queued.wideWait, plain.wideWait)
+	w.Logf("all done after: queued %.0f s, plain %.0f s", queued.makespan, plain.makespan)
+	if queued.flow > plain.flow {
+		w.Errorf("mean flow time is worse than plain")
+	}
+	if queued.slowdown > 0.85*plain.slowdown {
+		w.Errorf("mean bounded slowdown is more than 0.85 of plain")
+	}
+	if queued.wideWait > 1.1*plain.wideWait {
+		w.Errorf("an 8-GPU job waits over a tenth longer than plain")
+	}
+	w.checkReleases("queued", runs)
+	w.reportReservations(<-promises, runs)
+}
+
+// A measure is how a backlog fared, in seconds.
+type measure struct{ flow, slowdown, wideWait, makespan float64 }
+
+func (w *world) measure(namespace string, runs []run) measure {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var m measure
+	for i := range runs {
+		j := w.jobs[namespace+"/"+runs[i].name]
+		if j.Status.CompletionTime == nil || j.Status.Succeeded != 1 {
+			w.Errorf("%s/%s did not succeed: %+v", j.Namespace, j.Name, j.Status)
+			continue
+		}
+		flow := j.Status.CompletionTime.Sub(j.CreationTimestamp.Time).Seconds()
+		m.flow += flow / float64(len(runs))
+		m.slowdown += max(1, flow/max(10, runs[i].runtime.Seconds())) / float64(len(runs))
+		m.makespan = max(m.makespan, flow)
+		if runs[i].kind.gpus == 8 {
+			m.wideWait = max(m.wideWait, flow-runs[i].runtime.Seconds())
+		}
+	}
+	return m
+}
+
+// checkReleases holds every job to one release and one pod.
+func (w *world) checkReleases(namespace string, runs []run) {
+	w.Helper()
+	pods, err := w.Client().CoreV1().Pods(namespace).List(w.ctx, metav1.ListOptions{})
+	if err != nil {
+		w.Fatal(err)
+	}
+	count := map[string]int{}
+	for _, p := range pods.Items {
+		count[p.Labels["job-name"]]++
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i := range runs {
+		name := runs[i].name
+		if n := w.resumed[namespace+"/"+name]; n != 1 {
+			w.Errorf("%s was released %d times", name, n)
+		}
+		if count[name] != 1 {
+			w.Errorf("%s has %d pods", name, count[name])
+		}
+	}
+}
+
+// A promise is the earliest start that a job's reservation has named, for as long
+// as it held one without a break: a job that is overtaken by a shorter one before
+// its time loses it.
+type promise struct {
+	at     time.Time
+	reason string
+}
+
+// watchReservations follows the queue until ctx ends, and sends the promises that
+// stood when the jobs started.
+func (w *world) watchReservations(ctx context.Context) <-chan map[string]promise {
+	out := make(chan map[string]promise, 1)
+	queue := w.dial("scheduler-a").Queue()
+	go func() {
+		promises := map[string]promise{}
+		for entries, err := range queue.WatchWaiting(ctx, "queued") {
+			if err != nil {
+				break // ctx has ended, or the scheduler has; then there are too few
+			}
+			for _, e := range entries {
+				key := e.Namespace + "/" + e.Name
+				p, ok := promises[key]
+				verdict, _, _ := strings.Cut(e.Decision, ":")
+				switch scheduler.Verdict(verdict) {
+				case scheduler.Held:
+					delete(promises, key)
+				case scheduler.Reserved:
+					if !e.StartP90.IsZero() && (!ok || e.StartP90.Before(p.at)) {
+						promises[key] = promise{e.StartP90, e.Decision}
+					}
+				}
+			}
+		}
+		out <- promises
+	}()
+	return out
+}
+
+// reportReservations reports the starts against the promises. A start may be late by
+// as much as a run outlived the p90 it was planned with, and by what whole seconds
+// and a few re-plans cost.
+func (w *world) reportReservations(promises map[string]promise, runs []run) {
+	w.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var overrun time.Duration
+	for i := range runs {
+		seconds, err := strconv.Atoi(w.jobs["queued/"+runs[i].name].Annotations[jobspec.AnnotationRuntimeP90])
+		if err != nil {
+			w.Errorf("%s has no predicted p90: %v", runs[i].name, err)
+		}
+		overrun = max(overrun, runs[i].runtime-time.Duration(seconds)*time.Second)
+	}
+	latest := -time.Hour
+	for key, p := range promises {
+		late := w.jobs[key].Status.StartTime.Sub(p.at)
+		if latest = max(latest, late); late > overrun+5*time.Second {
+			w.Logf("%s started %v after its reservation: %s", key, late, p.reason)
+		}
+	}
+	w.Logf("%d jobs had a reservation; the latest start was %v after its own; the longest overrun of a p90 was %v", len(promises), latest.Round(time.Second), overrun)
+}
+
+// few are short jobs for the stories about faults; their names are new each time.
+func few(src *rand.Rand, story string, n int) []run {
+	runs := runsOf(src, func(k *kind) int { return n * btoi(k.name == "eval") })
+	for i := range runs {
+		runs[i].name = fmt.Sprintf("eval-%s-%d", story, i)
+	}
+	return runs
+}
+
+// withoutPredictor kills the predictor: jobs are released all the same.
+func withoutPredictor(w *world, src *rand.Rand) {
+	w.kill("predictor")
+	runs := few(src, "nopredictor", 6)
+	w.create(runs, "queued", "queued", "gpu")
+	w.await("jobs to end without a predictor", time.Minute, func() bool { return w.allOver("queued", runs) })
+	w.checkReleases("queued", runs)
+	w.restart("predictor")
+}
+
+// withoutPrometheus kills Prometheus while jobs run: they are recorded from the
+// API at once, and once Prometheus is back the history is read on.
+func withoutPrometheus(w *world, src *rand.Rand) {
+	w.kill("prometheus")
+	away := few(src, "noprometheus", 4)
+	w.create(away, "queued", "queued", "gpu")
+	w.await("jobs to end without Prometheus", time.Minute, func() bool { return w.allOver("queued", away) })
+	w.poll("their records", 30*time.Second, func() error { return w.haveRecords(away, false) })
+	w.restart("prometheus")
+	back := few(src, "prometheus", 4)
+	w.create(back, "queued", "queued", "gpu")
+	w.await("jobs to end with Prometheus", time.Minute, func() bool { return w.allOver("queued", back) })
+	w.poll("their usage", 2*time.Minute, func() error { return w.haveRecords(back, true) })
+}
+
+// haveRecords reports whether each run has exactly one record, with usage if asked.
+func (w *world) haveRecords(runs []run, usage bool) error {
+	all, err := w.records()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for i := range runs {
+		records := all["queued/"+runs[i].name]
+		if len(records) != 1 {
+			errs = append(errs, fmt.Errorf("%s: %d records", runs[i].name, len(records)))
+		} else if usage && records[0].Quality == predictor.QualityNone {
+			errs = append(errs, fmt.Errorf("%s: no usage", runs[i].name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// withoutLeader kills the scheduler that leads while jobs wait.
+func withoutLeader(w *world, src *rand.Rand) {
+	lease, err := w.Client().CoordinationV1().Leases("default").Get(w.ctx, "runcast-scheduler", metav1.GetOptions{})
+	if err != nil {
+		w.Fatal(err)
+	}
+	runs := runsOf(src, func(k *kind) int { return 6 * btoi(k.name == "finetune") })
+	for i := range runs {
+		runs[i].name, runs[i].runtime = fmt.Sprintf("finetune-noleader-%d", i), 4*time.Second
+	}
+	w.create(runs, "queued", "queued", "gpu")
+	w.await("the first releases", time.Minute, func() bool { return w.resumed["queued/"+runs[0].name]+w.resumed["queued/"+runs[1].name] > 0 })
+	leader := *lease.Spec.HolderIdentity
+	w.kill(leader)
+	w.await("jobs to end under the other leader", 90*time.Second, func() bool { return w.allOver("queued", runs) })
+	w.checkReleases("queued", runs)
+	w.restart(leader)
+}
