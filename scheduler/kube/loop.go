@@ -176,7 +176,7 @@ func (l *Loop) round(ctx context.Context, background *sync.WaitGroup, acting *ac
 	l.metrics.leading.Set(1)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(term, cancel)()
+	defer context.AfterFunc(term, cancel)() //nolint:contextcheck // acting ends with the loop and with the term alike
 	if again := acting.act(ctx, survey, plan); again {
 		l.markDirty()
 	}
