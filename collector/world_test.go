@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,8 +17,10 @@ import (
 // Prometheus that knows less of each, later, and not always.
 type world struct {
 	jobs    []job
-	byID    map[string]job
 	outages []outage
+
+	mu   sync.Mutex
+	byID map[string]job
 	// asked are the windows that the history source was asked for.
 	asked []outage
 	// measured counts, by ID, how often usage was asked for and answered.
@@ -108,6 +111,8 @@ func (p prometheus) Usage(_ context.Context, jobs []collector.Finished) ([]predi
 	if err := p.down(); err != nil {
 		return nil, err
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	out := make([]predictor.Usage, len(jobs))
 	for i, f := range jobs {
 		out[i].Quality = predictor.QualityNone

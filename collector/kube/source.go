@@ -138,10 +138,15 @@ func (s *Source) connect() error {
 func (s *Source) Run(ctx context.Context, deliver func(context.Context, []collector.Finished) error) error {
 	var informers sync.WaitGroup
 	defer informers.Wait()
-	for _, informer := range []cache.SharedIndexInformer{s.jobs, s.pods, s.nodes, s.classes} {
-		informers.Go(func() { informer.RunWithContext(ctx) })
+	start := func(list ...cache.SharedIndexInformer) {
+		for _, informer := range list {
+			informers.Go(func() { informer.RunWithContext(ctx) })
+		}
 	}
-	if !s.sync(ctx) {
+	start(s.nodes, s.classes) // first, since pods are looked up there as they come
+	s.syncCluster(ctx)
+	start(s.jobs, s.pods)
+	if !cache.WaitForCacheSync(ctx.Done(), s.registrations[0].HasSynced, s.registrations[1].HasSynced) {
 		return nil
 	}
 	s.log.InfoContext(ctx, "watching jobs", "jobs", s.tracker.len())
@@ -166,14 +171,13 @@ func (s *Source) Run(ctx context.Context, deliver func(context.Context, []collec
 	}
 }
 
-// sync waits for the first lists; false if ctx ended before.
-func (s *Source) sync(ctx context.Context) bool {
+// syncCluster waits for nodes and priority classes, but not for long.
+func (s *Source) syncCluster(ctx context.Context) {
 	bounded, cancel := context.WithTimeout(ctx, clusterSync)
 	defer cancel()
 	if !cache.WaitForCacheSync(bounded.Done(), s.nodes.HasSynced, s.classes.HasSynced) && ctx.Err() == nil {
 		s.log.WarnContext(ctx, "nodes or priority classes cannot be listed; hardware and priority of jobs may stay unknown")
 	}
-	return cache.WaitForCacheSync(ctx.Done(), s.registrations[0].HasSynced, s.registrations[1].HasSynced)
 }
 
 // turn delivers those jobs that have ended and are ready.

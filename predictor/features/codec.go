@@ -77,7 +77,7 @@ func (s *State) UnmarshalBinary(b []byte) error {
 		k := Key(binary.LittleEndian.Uint64(d.bytes(8)))
 		g := &Group{Count: int(d.uint()), last: d.uint()}
 		n := d.count(1)
-		if n == 0 || n > Window || g.Count < n || state.groups[k] != nil {
+		if n == 0 || n > memory || g.Count < n || state.groups[k] != nil {
 			d.fail("group %x: bad number of runs", k)
 			break
 		}
@@ -134,13 +134,14 @@ func (w *writer) run(r *Run) {
 	w.time(r.Submitted)
 	w.time(r.Finished)
 	w.int(int64(r.Runtime))
-	w.int(int64(r.Limit))
 	w.int(int64(r.Memory))
-	w.int(int64(r.MemoryRequest))
+	w.int(int64(r.RuntimeWord))
+	w.int(int64(r.MemoryWord))
 	w.uint(flag(r.RuntimeCensored) | flag(r.MemoryCensored)<<1)
 	w.uint(uint64(len(r.Inputs)))
 	for _, in := range r.Inputs {
 		w.text(in.Name)
+		w.uint(flag(in.Declared))
 		w.b = binary.LittleEndian.AppendUint64(w.b, math.Float64bits(in.Value))
 	}
 }
@@ -226,16 +227,21 @@ func (d *reader) run() *Run {
 		sequence: d.uint(),
 		ID:       d.text(), Name: d.text(), Outcome: predictor.Outcome(d.text()),
 		Submitted: d.time(), Finished: d.time(),
-		Runtime: time.Duration(d.int()), Limit: time.Duration(d.int()),
-		Memory: predictor.Bytes(d.int()), MemoryRequest: predictor.Bytes(d.int()),
+		Runtime: time.Duration(d.int()), Memory: predictor.Bytes(d.int()),
+		Ask: Ask{RuntimeWord: time.Duration(d.int()), MemoryWord: predictor.Bytes(d.int())},
 	}
 	flags := d.uint()
 	r.RuntimeCensored, r.MemoryCensored = flags&1 != 0, flags&2 != 0
-	if n := d.count(9); n > 0 {
-		r.Inputs = make([]Input, n)
-		for i := range r.Inputs {
-			r.Inputs[i] = Input{d.text(), math.Float64frombits(binary.LittleEndian.Uint64(d.bytes(8)))}
+	r.Inputs = make([]Input, d.count(10))
+	for i := range r.Inputs {
+		r.Inputs[i].Name = d.text()
+		r.Inputs[i].Declared = d.uint() != 0
+		r.Inputs[i].Value = math.Float64frombits(binary.LittleEndian.Uint64(d.bytes(8)))
+		if x := r.Inputs[i].Value; math.IsNaN(x) || math.IsInf(x, 0) {
+			d.fail("input %s is not a number", r.Inputs[i].Name)
 		}
 	}
+	r.LogRuntime, r.LogMemory = LogSeconds(r.Runtime), LogBytes(r.Memory)
+	r.LogRuntimeWord, r.LogMemoryWord = LogSeconds(r.RuntimeWord), LogBytes(r.MemoryWord)
 	return r
 }

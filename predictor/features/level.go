@@ -32,12 +32,28 @@ type Level struct {
 	parts part
 }
 
+// FixesLimit reports whether jobs of the same group have the same limit.
+func (l Level) FixesLimit() bool { return l.parts&limit != 0 }
+
+// FixesRequests reports whether jobs of the same group ask for the same resources.
+func (l Level) FixesRequests() bool { return l.parts&shape != 0 }
+
 // NumLevels is the number of Levels.
 const NumLevels = 15
 
-// OwnLevels is the number of levels, the finest ones, whose jobs have the same
-// name, owner, family or command: a job with runs there is not new.
-const OwnLevels = 7
+// OwnLevels is the number of levels, the finest ones, whose groups are of one user's
+// jobs of one name or command.
+const OwnLevels = levelCommand + 1
+
+// Places in Levels.
+const (
+	levelName     = 4
+	levelTemplate = 5
+	levelCommand  = 6
+	levelUser     = 9
+	levelQueue    = 13
+	levelAll      = NumLevels - 1
+)
 
 // Levels are the back-off levels, finest first. Where a job lacks a part, levels
 // coincide; KeysOf then keeps the coarsest of them.
@@ -57,6 +73,23 @@ var Levels = [NumLevels]Level{
 	{"queue, shape, limit", queue | shape | limit},
 	{"queue", queue},
 	{"all", 0},
+}
+
+// Own returns the levels of the job's own runs: those that tell it from others by
+// its name or command, else by its user, else by its queue, else that of all jobs.
+func (k *Keys) Own() []int {
+	var own []int
+	for _, level := range [...]int{levelName, levelTemplate, levelCommand} {
+		if k[level] != 0 {
+			own = append(own, level)
+		}
+	}
+	for _, level := range [...]int{levelUser, levelQueue, levelAll} {
+		if len(own) == 0 && k[level] != 0 {
+			own = append(own, level)
+		}
+	}
+	return own
 }
 
 // Describe says in words what the jobs of a level have in common with s: "user

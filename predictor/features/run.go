@@ -1,48 +1,82 @@
 package features
 
 import (
+	"cmp"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/runcast/runcast/predictor"
 )
 
-// A Run is what is remembered of a finished job. All groups of the job share it.
+// A Run is what is remembered of a finished job. All groups of the job share it, and
+// nobody changes it while it is shared.
 type Run struct {
 	ID, Name            string
 	Submitted, Finished time.Time
 	Outcome             predictor.Outcome
-	Runtime             time.Duration // how long it ran, > 0
-	Limit               time.Duration // kill limit, else the user's expectation, else zero
-	Memory              predictor.Bytes
-	MemoryRequest       predictor.Bytes
-	Inputs              []Input
+	Runtime             time.Duration   // at least a millisecond
+	Memory              predictor.Bytes // peak of the largest pod; zero if not measured
 
 	// RuntimeCensored and MemoryCensored mark lower bounds: a successful run would
 	// have taken at least as much.
 	RuntimeCensored, MemoryCensored bool
 
+	Ask // what was known at submission
+
+	// LogRuntime and LogMemory are the logarithms of seconds and bytes.
+	LogRuntime, LogMemory float64
+
 	sequence uint64 // order of observation, from 1
 }
 
-// shortest is the shortest runtime told apart from none: logarithms need a floor.
-const shortest = time.Millisecond
+// An Ask is what a job asks for, in the form in which jobs of a group are compared.
+type Ask struct {
+	// RuntimeWord is the user's own word on the runtime: the expectation, else the
+	// kill limit; zero if there is neither. MemoryWord is the memory request.
+	RuntimeWord time.Duration
+	MemoryWord  predictor.Bytes
+	// LogRuntimeWord and LogMemoryWord are their logarithms, of seconds and bytes.
+	LogRuntimeWord, LogMemoryWord float64
+	Inputs                        []Input // by name
+}
 
-// NewRun keeps of a record what the groups remember; nil if it tells nothing, as
+// AskOf returns what a job asks for.
+func AskOf(s *predictor.JobSpec) Ask {
+	a := Ask{RuntimeWord: max(s.RuntimeLimit, 0), MemoryWord: min(max(s.Requests.Memory, 0), predictor.MaxMemory), Inputs: inputsOf(s)}
+	if s.ExpectedRuntime > 0 {
+		a.RuntimeWord = s.ExpectedRuntime
+	}
+	a.RuntimeWord = min(a.RuntimeWord, predictor.MaxDuration)
+	a.LogRuntimeWord, a.LogMemoryWord = LogSeconds(a.RuntimeWord), LogBytes(a.MemoryWord)
+	return a
+}
+
+// Input returns the value of an input, zero if there is none of that name.
+func (a *Ask) Input(name string) float64 {
+	i, ok := slices.BinarySearchFunc(a.Inputs, name, func(in Input, name string) int { return cmp.Compare(in.Name, name) })
+	if !ok {
+		return 0
+	}
+	return a.Inputs[i].Value
+}
+
+// newRun keeps of a record what the groups remember; nil if it tells nothing, as
 // the record of a job that never started.
-func NewRun(r *predictor.JobRecord) *Run {
+func newRun(r *predictor.JobRecord) *Run {
 	if r.Started.IsZero() || r.Finished.Before(r.Started) {
 		return nil
 	}
-	return &Run{
+	run := &Run{
 		ID: r.ID, Name: r.Name,
 		Submitted: Submitted(r), Finished: r.Finished, Outcome: r.Outcome,
-		Runtime: min(max(r.Runtime(), shortest), predictor.MaxDuration),
-		Limit:   Bound(&r.JobSpec),
-		Memory:  min(max(r.PeakMemory, 0), predictor.MaxMemory), MemoryRequest: min(max(r.Requests.Memory, 0), predictor.MaxMemory),
+		Runtime:         min(max(r.Runtime(), shortest), predictor.MaxDuration),
+		Memory:          min(max(r.PeakMemory, 0), predictor.MaxMemory),
 		RuntimeCensored: r.RuntimeCensored(), MemoryCensored: r.MemoryCensored(),
-		Inputs: InputsOf(&r.JobSpec),
+		Ask: AskOf(&r.JobSpec),
 	}
+	run.LogRuntime, run.LogMemory = LogSeconds(run.Runtime), LogBytes(run.Memory)
+	return run
 }
 
 // Submitted is when a job was submitted, as far as that is known: else when it started.
@@ -53,16 +87,8 @@ func Submitted(r *predictor.JobRecord) time.Time {
 	return r.Submitted
 }
 
-// Bound is the user's own word on the runtime: the kill limit, else the
-// expectation, else zero.
-func Bound(s *predictor.JobSpec) time.Duration {
-	for _, d := range [...]time.Duration{s.RuntimeLimit, s.ExpectedRuntime} {
-		if d > 0 {
-			return min(d, predictor.MaxDuration)
-		}
-	}
-	return 0
-}
+// shortest is the shortest runtime told apart from none: logarithms need a floor.
+const shortest = time.Millisecond
 
 // LogSeconds is the natural logarithm of d in seconds, d floored at a millisecond.
 func LogSeconds(d time.Duration) float64 { return math.Log(max(d, shortest).Seconds()) }

@@ -9,8 +9,12 @@ import (
 )
 
 const (
-	// Window is how many runs a group keeps: enough for a p90, few enough to follow drift.
+	// Window is how many runs of a group make an estimate: enough for a p90, few
+	// enough to follow drift.
 	Window = 64
+	// memory is how many runs a group keeps, so that it can be seen as it was when a
+	// job was submitted that has finished since.
+	memory = 1024
 	// MaxGroups bounds the memory of a State. When there are more, the eighth that
 	// has been silent for longest is dropped; their jobs fall back on coarser groups.
 	MaxGroups = 1 << 19
@@ -25,7 +29,7 @@ type State struct {
 
 // A Group is the latest runs of the jobs that have a Key in common.
 type Group struct {
-	Runs  []*Run // in order of observation, at most Window
+	Runs  []*Run // in order of observation, at most memory
 	Count int    // runs observed, those beyond the window included
 	last  uint64 // value of State.runs at the latest one
 }
@@ -49,8 +53,8 @@ func (s *State) Group(k Key) *Group {
 // twice changes nothing. It returns the run and whether it is new; nil if the
 // record tells nothing (the job never ran).
 // Before a new run is added, before is called with it.
-func (s *State) Observe(r *predictor.JobRecord, keys *Keys, before func(*Run, *Keys)) (run *Run, added bool) {
-	run = NewRun(r)
+func (s *State) Observe(r *predictor.JobRecord, keys *Keys, before func(*Run)) (run *Run, added bool) {
+	run = newRun(r)
 	if run == nil {
 		return nil, false
 	}
@@ -59,7 +63,7 @@ func (s *State) Observe(r *predictor.JobRecord, keys *Keys, before func(*Run, *K
 		*old = *run
 		return old, false
 	}
-	before(run, keys)
+	before(run)
 	s.runs++
 	run.sequence = s.runs
 	for _, k := range keys {
@@ -100,9 +104,9 @@ func (s *State) find(id string, keys *Keys) *Run {
 
 func (g *Group) add(run *Run) {
 	g.Count++
-	if len(g.Runs) == Window {
+	if len(g.Runs) == memory {
 		copy(g.Runs, g.Runs[1:])
-		g.Runs[Window-1] = run
+		g.Runs[memory-1] = run
 		return
 	}
 	g.Runs = append(g.Runs, run)
@@ -123,14 +127,21 @@ func (s *State) forget() {
 	}
 }
 
-// At calls yield for the runs of a group that had finished at t, newest first,
-// until it returns false. The zero t takes them all.
-func (g *Group) At(t time.Time, yield func(*Run) bool) {
-	for i := len(g.Runs) - 1; i >= 0; i-- {
-		if run := g.Runs[i]; t.IsZero() || !run.Finished.After(t) {
-			if !yield(run) {
-				return
+// At returns the latest runs of the group that had finished at t, at most Window, in
+// order of observation; the zero t is now. If the group has forgotten all of them,
+// the oldest it remembers stand in.
+func (g *Group) At(t time.Time) []*Run {
+	n := len(g.Runs)
+	if !t.IsZero() {
+		n, _ = slices.BinarySearchFunc(g.Runs, t, func(r *Run, t time.Time) int {
+			if r.Finished.After(t) {
+				return 1
 			}
+			return -1
+		})
+		if n == 0 && g.Count > len(g.Runs) {
+			n = min(Window, len(g.Runs))
 		}
 	}
+	return g.Runs[max(n-Window, 0):n]
 }

@@ -18,9 +18,9 @@ type point struct {
 // beyond the last point: runs of which only a lower bound is known.
 type distribution struct {
 	points []point
-	level  int // that most of the weight comes from
-	runs   int // exact observations of that level
-	cold   bool
+	level  int  // that most of the weight comes from
+	exact  int  // runs of that level that are not censored
+	linear bool // that level is read through its regression
 }
 
 // productLimit turns weighted observations, some of them censored, into a
@@ -78,18 +78,19 @@ func (d *distribution) mean() float64 {
 	return sum + max(1-mass, 0)*math.Exp(d.points[len(d.points)-1].log)
 }
 
-// above returns the distribution given that the value exceeds log, and the mass
-// that was above it.
-func (d *distribution) above(log float64) (distribution, float64) {
-	i, below := 0, 0.0
+// above returns the distribution given that the value exceeds log.
+func (d *distribution) above(log float64) distribution {
+	i := 0
 	for i < len(d.points) && d.points[i].log <= log {
-		below += d.points[i].weight
 		i++
 	}
-	mass := max(1-below, 0)
 	rest := distribution{points: slices.Clone(d.points[i:]), level: d.level}
+	mass := 0.0
+	for _, p := range rest.points {
+		mass += p.weight
+	}
 	for j := range rest.points {
 		rest.points[j].weight /= mass
 	}
-	return rest, mass
+	return rest
 }

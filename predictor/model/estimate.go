@@ -8,56 +8,86 @@ import (
 	"github.com/runcast/runcast/predictor/features"
 )
 
+// enough runs of its own make an estimate that is not cold.
+const enough = 3
+
 // Estimate predicts a job from what has been observed so far. It never fails: with
 // no history it is the user's own word, and with none of that either the prior of
 // everything, marked by Samples == 0.
 func (m *Model) Estimate(s *predictor.JobSpec) predictor.Estimate {
-	keys := features.KeysOf(s)
+	keys, ask := features.KeysOf(s), features.AskOf(s)
+	q := question{keys: &keys, ask: &ask}
 	var e predictor.Estimate
-	if d, ok := m.forecast(&m.runtime, &keys, time.Time{}); ok {
-		e.Runtime = quantiles(m.runtime.calibration.read(&d), time.Second)
+	if p := m.pool(&m.runtime, q); len(p.points) > 0 {
+		d := p.distribution()
+		e.Runtime = quantiles(m.runtime.calibration.read(&d, m.runtime.smallest), time.Second)
 		e.MeanRuntime = scale(d.mean(), time.Second)
-		e.Samples, e.Cold = d.runs, d.cold
-		e.Source = features.Levels[d.level].Describe(s) + ": history"
+		e.Samples, e.Cold = d.exact, m.cold(&keys)
+		e.Source = features.Levels[d.level].Describe(s) + ": " + d.family()
 	} else {
 		e = unknown(s)
 	}
-	e.Runtime = e.Runtime.Capped(s.RuntimeLimit)
-	if s.RuntimeLimit > 0 {
-		e.MeanRuntime = min(e.MeanRuntime, s.RuntimeLimit)
+	if limit := m.limits.of(s); limit > 0 {
+		e.Runtime, e.MeanRuntime = e.Runtime.Capped(limit), min(e.MeanRuntime, limit)
 	}
-	if d, ok := m.forecast(&m.memory, &keys, time.Time{}); ok {
-		e.PeakMemory = quantiles(m.memory.calibration.read(&d), predictor.Bytes(1))
+	if p := m.pool(&m.memory, q); len(p.points) > 0 {
+		d := p.distribution()
+		e.PeakMemory = quantiles(m.memory.calibration.read(&d, m.memory.smallest), predictor.Bytes(1))
 	}
 	return e
 }
 
-// unknown is the estimate of a job while no job at all has finished.
+// family names the kind of estimator behind a distribution.
+func (d *distribution) family() string {
+	if d.linear {
+		return "regression"
+	}
+	return "history"
+}
+
+// cold reports whether too few runs of the job's own have succeeded.
+func (m *Model) cold(keys *features.Keys) bool {
+	for _, level := range keys.Own() {
+		exact := 0
+		if g := m.history.Group(keys[level]); g != nil {
+			for _, r := range g.At(time.Time{}) {
+				if !r.RuntimeCensored {
+					exact++
+				}
+			}
+		}
+		if exact >= enough {
+			return false
+		}
+	}
+	return true
+}
+
+// unknown is the estimate of a job while no job at all has succeeded. The user's
+// word is a factor of e off in one case out of ten or so; of limits half is used
+// (Tsafrir, Etsion and Feitelson, 2007, and Mu'alem and Feitelson, 2001).
 func unknown(s *predictor.JobSpec) predictor.Estimate {
-	e := predictor.Estimate{Cold: true}
-	centre, source := time.Minute, "no history"
+	centre, source := time.Minute, "no history: a guess"
 	switch {
 	case s.ExpectedRuntime > 0:
 		centre, source = s.ExpectedRuntime, "expected runtime: the user's word"
 	case s.RuntimeLimit > 0:
-		centre, source = s.RuntimeLimit/2, "limit: the user's word"
+		centre, source = s.RuntimeLimit/2, "runtime limit: the user's word"
 	}
-	log := features.LogSeconds(centre)
-	e.Runtime = quantiles([4]float64{log - 1, log, log + 1, log + 2}, time.Second)
-	e.MeanRuntime, e.Source = e.Runtime.P50, source
+	log := features.LogSeconds(min(centre, predictor.MaxDuration))
+	e := predictor.Estimate{Cold: true, Source: source}
+	e.Runtime = quantiles([len(predictor.Levels)]float64{log - 1, log, log + 1, log + 2}, time.Second)
+	e.MeanRuntime = e.Runtime.P50
 	return e
 }
 
 // quantiles turns ascending logarithms into amounts of a unit.
-func quantiles[T ~int64](log [4]float64, unit T) predictor.Quantiles[T] {
-	return predictor.Quantiles[T]{
-		P10: scale(math.Exp(log[0]), unit), P50: scale(math.Exp(log[1]), unit),
-		P90: scale(math.Exp(log[2]), unit), P99: scale(math.Exp(log[3]), unit),
-	}
+func quantiles[T ~int64](log [len(predictor.Levels)]float64, unit T) predictor.Quantiles[T] {
+	at := func(i int) T { return scale(math.Exp(log[i]), unit) }
+	return predictor.Quantiles[T]{P10: at(0), P50: at(1), P90: at(2), P99: at(3)}
 }
 
-// scale is x units, at most what validates.
+// scale is x units, at most half of what fits, so that two can be added.
 func scale[T ~int64](x float64, unit T) T {
-	const most = math.MaxInt64 / 2
-	return T(min(x*float64(unit), most))
+	return T(min(x*float64(unit), math.MaxInt64/2))
 }

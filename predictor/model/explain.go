@@ -3,6 +3,7 @@ package model
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/runcast/runcast/predictor"
@@ -14,34 +15,44 @@ const mostPast = 20
 
 // Explain tells where the estimate of a job comes from.
 func (m *Model) Explain(s *predictor.JobSpec) predictor.Explanation {
-	keys := features.KeysOf(s)
+	keys, ask := features.KeysOf(s), features.AskOf(s)
 	x := predictor.Explanation{Estimate: m.Estimate(s)}
-	d, ok := m.forecast(&m.runtime, &keys, time.Time{})
+	p := m.pool(&m.runtime, question{keys: &keys, ask: &ask})
+	known := len(p.points) > 0
+	d := p.distribution()
 	for level, key := range keys {
 		g := m.history.Group(key)
 		if g == nil {
 			continue
 		}
-		group := predictor.Group{Level: features.Levels[level].Name, Key: features.Levels[level].Describe(s), Used: ok && level == d.level}
-		points := make([]point, 0, len(g.Runs))
-		g.At(time.Time{}, func(r *features.Run) bool {
-			o := m.runtime.value(r)
-			points = append(points, point{o.log, 1, o.censored})
-			if !o.censored {
-				group.Samples++
-			}
-			if group.Used && len(x.Past) < mostPast {
-				x.Past = append(x.Past, predictor.PastRun{ID: r.ID, Name: r.Name, Finished: r.Finished, Runtime: r.Runtime, PeakMemory: r.Memory, Outcome: r.Outcome})
-			}
-			return true
-		})
-		if exact := (distribution{points: productLimit(points)}); len(exact.points) > 0 {
-			group.Median = scale(math.Exp(exact.quantile(0.5)), time.Second)
-		}
+		runs := g.At(time.Time{})
+		group := predictor.Group{Level: features.Levels[level].Name, Key: features.Levels[level].Describe(s), Used: known && level == d.level}
+		group.Samples, group.Median = summary(runs)
 		x.Groups = append(x.Groups, group)
+		if !group.Used {
+			continue
+		}
+		for _, r := range slices.Backward(runs[max(len(runs)-mostPast, 0):]) {
+			x.Past = append(x.Past, predictor.PastRun{ID: r.ID, Name: r.Name, Finished: r.Finished, Runtime: r.Runtime, PeakMemory: r.Memory, Outcome: r.Outcome})
+		}
 	}
 	x.Text = m.text(s, &x)
 	return x
+}
+
+// summary returns how many runs are exact, and the median of all.
+func summary(runs []*features.Run) (exact int, median time.Duration) {
+	points := make([]point, 0, len(runs))
+	for _, r := range runs {
+		points = append(points, point{r.LogRuntime, 1, r.RuntimeCensored})
+		if !r.RuntimeCensored {
+			exact++
+		}
+	}
+	if d := (distribution{points: productLimit(points)}); len(d.points) > 0 {
+		median = scale(math.Exp(d.quantile(0.5)), time.Second)
+	}
+	return exact, median
 }
 
 func (m *Model) text(s *predictor.JobSpec, x *predictor.Explanation) []string {
@@ -58,8 +69,10 @@ func (m *Model) text(s *predictor.JobSpec, x *predictor.Explanation) []string {
 	} else if e.Cold {
 		lines = append(lines, "Too few runs of its own have finished, so coarser groups decide with them.")
 	}
-	if s.RuntimeLimit > 0 {
-		lines = append(lines, fmt.Sprintf("Its limit ends it after %v at the latest.", readable(s.RuntimeLimit)))
+	if limit := m.limits.of(s); limit > 0 {
+		lines = append(lines, fmt.Sprintf("Its limit ends it after %v at the latest.", readable(limit)))
+	} else if s.RuntimeLimit > 0 {
+		lines = append(lines, fmt.Sprintf("Its limit of %v is not taken at its word: many runs have outlasted theirs.", readable(s.RuntimeLimit)))
 	}
 	if !e.PeakMemory.IsZero() {
 		lines = append(lines, fmt.Sprintf("Its largest pod should need about %v, and with 90 %% certainty at most %v.", e.PeakMemory.P50, e.PeakMemory.P90))

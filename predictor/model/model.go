@@ -20,42 +20,23 @@ type Model struct {
 	history *features.State
 	runtime target
 	memory  target
+	limits  limits
 }
 
 // New returns a model that has observed nothing. The seed is for the random
 // choices of estimators that make any.
 func New(seed uint64) *Model {
 	return &Model{
-		seed: seed, history: features.NewState(),
-		runtime: target{value: runtimeOf, calibration: newCalibration()},
-		memory:  target{value: memoryOf, calibration: newCalibration()},
+		seed:    seed,
+		history: features.NewState(),
+		runtime: target{quantity: runtimeQuantity, calibration: newCalibration(), linear: regressions{}},
+		memory:  target{quantity: memoryQuantity, calibration: newCalibration(), linear: regressions{}},
 	}
 }
 
 // Records returns how many finished jobs the model has learned from, and when the
 // first and the last of them finished.
 func (m *Model) Records() (n int, from, to time.Time) { return m.records, m.from, m.to }
-
-// A target is one quantity that is estimated, on a logarithmic scale.
-type target struct {
-	value       func(*features.Run) observation
-	calibration calibration
-}
-
-// An observation is what a run tells about a target: the logarithm of its value,
-// or of a lower bound on it if censored; nothing unless known.
-type observation struct {
-	log             float64
-	known, censored bool
-}
-
-func runtimeOf(r *features.Run) observation {
-	return observation{features.LogSeconds(r.Runtime), true, r.RuntimeCensored}
-}
-
-func memoryOf(r *features.Run) observation {
-	return observation{features.LogBytes(r.Memory), r.Memory > 0, r.MemoryCensored}
-}
 
 // Observe learns from a finished job. Records should come in order of finish;
 // others do no harm. A record observed twice changes nothing, one with an ID seen
@@ -66,7 +47,12 @@ func memoryOf(r *features.Run) observation {
 // errors without keeping what it said.
 func (m *Model) Observe(r predictor.JobRecord) {
 	keys := features.KeysOf(&r.JobSpec)
-	run, added := m.history.Observe(&r, &keys, m.learn)
+	run, added := m.history.Observe(&r, &keys, func(run *features.Run) {
+		m.limits.learn(run, r.RuntimeLimit)
+		q := question{keys: &keys, ask: &run.Ask, at: run.Submitted}
+		m.learn(&m.runtime, run, q)
+		m.learn(&m.memory, run, q)
+	})
 	if !added {
 		return
 	}
@@ -79,16 +65,48 @@ func (m *Model) Observe(r predictor.JobRecord) {
 	}
 }
 
-// learn compares what the model would have said with what came, before run is
-// part of the history.
-func (m *Model) learn(run *features.Run, keys *features.Keys) {
-	for _, t := range []*target{&m.runtime, &m.memory} {
-		came := t.value(run)
-		if !came.known || came.censored {
-			continue
-		}
-		if d, ok := m.forecast(t, keys, run.Submitted); ok {
-			t.calibration.learn(&d, came.log)
-		}
+// learn compares what the model would have said with what came.
+func (m *Model) learn(t *target, run *features.Run, q question) {
+	o := t.of(run)
+	if !o.known || o.censored {
+		return
 	}
+	m.learnLinear(t, q, o.log)
+	if p := m.pool(t, q); len(p.points) > 0 {
+		t.backoff.learn(&p, o.log)
+		d := p.distribution()
+		t.calibration.learn(&d, t.smallest, o.log)
+	}
+}
+
+// limits knows whether kill limits are kept. In some histories they are not: they
+// count CPU time, or nobody enforces them.
+type limits struct{ overrun float64 } // share of the runs, recent ones most
+
+const (
+	// A run has broken its limit if it lasted this much longer.
+	grace = 1.05
+	// Limits cap estimates while at most this share of the runs breaks them.
+	tolerated = 0.05
+	// newestLimit is the weight of the newest run in that share.
+	newestLimit = 0.005
+)
+
+func (l *limits) learn(run *features.Run, limit time.Duration) {
+	if limit <= 0 {
+		return
+	}
+	broken := 0.0
+	if run.Runtime.Seconds() > grace*limit.Seconds() {
+		broken = 1
+	}
+	l.overrun += newestLimit * (broken - l.overrun)
+}
+
+// of returns the limit that ends a job, zero if nothing does.
+func (l *limits) of(s *predictor.JobSpec) time.Duration {
+	if l.overrun > tolerated {
+		return 0
+	}
+	return max(s.RuntimeLimit, 0)
 }

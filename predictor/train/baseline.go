@@ -75,7 +75,7 @@ func (b *keyMedian) observe(r *predictor.JobRecord, seconds float64) {
 }
 
 func (b *keyMedian) predict(s *predictor.JobSpec) float64 {
-	return median(b.runs.first(keyMedianKeys(s)))
+	return capped(median(b.runs.first(keyMedianKeys(s))), s)
 }
 
 // requested is the runtime limit, key_median where there is none.
@@ -104,7 +104,7 @@ func (b *lastTwo) observe(r *predictor.JobRecord, seconds float64) {
 
 func (b *lastTwo) predict(s *predictor.JobSpec) float64 {
 	if v := b.runs.values[groupKey{user: s.User}]; len(v) > 0 {
-		return median(v) // of one or two values the median is the mean
+		return capped(median(v), s) // of one or two values the median is the mean
 	}
 	return b.first.predict(s)
 }
@@ -133,9 +133,13 @@ func (b *hierarchy) observe(r *predictor.JobRecord, seconds float64) {
 }
 
 func (b *hierarchy) predict(s *predictor.JobSpec) float64 {
-	x := median(b.runs.first(hierarchyKeys(s)))
+	return capped(median(b.runs.first(hierarchyKeys(s))), s)
+}
+
+// capped is x seconds, at most the kill limit.
+func capped(x float64, s *predictor.JobSpec) float64 {
 	if s.RuntimeLimit > 0 {
-		x = min(x, s.RuntimeLimit.Seconds())
+		return min(x, s.RuntimeLimit.Seconds())
 	}
 	return x
 }

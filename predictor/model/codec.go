@@ -1,0 +1,165 @@
+package model
+
+import (
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/runcast/runcast/predictor"
+	"github.com/runcast/runcast/predictor/features"
+)
+
+// A codec goes over the fields of a model, in one order for both directions: it
+// appends each to b, or takes it from b. Numbers are little-endian. After the first
+// error it takes zeros.
+type codec struct {
+	b      []byte
+	taking bool
+	err    error
+}
+
+func (c *codec) fail(format string, args ...any) {
+	if c.err == nil {
+		c.err = fmt.Errorf("%s: %w", fmt.Sprintf(format, args...), predictor.ErrDamaged)
+	}
+	c.b = nil
+}
+
+func (c *codec) uint(x *uint64) {
+	if !c.taking {
+		c.b = binary.LittleEndian.AppendUint64(c.b, *x)
+		return
+	}
+	*x = 0
+	if len(c.b) < 8 {
+		c.fail("too short")
+		return
+	}
+	*x, c.b = binary.LittleEndian.Uint64(c.b), c.b[8:]
+}
+
+// int is a count, or a number of runs.
+func (c *codec) int(x *int) {
+	u := uint64(*x)
+	c.uint(&u)
+	if *x = int(u); *x < 0 {
+		c.fail("%d is negative", *x)
+		*x = 0
+	}
+}
+
+// float is a number within bounds.
+func (c *codec) float(x *float64, least, most float64) {
+	u := math.Float64bits(*x)
+	c.uint(&u)
+	*x = math.Float64frombits(u)
+	if c.taking && c.err == nil && !(*x >= least && *x <= most) { // NaN as well
+		c.fail("%g is not from %g to %g", *x, least, most)
+	}
+}
+
+func (c *codec) time(t *time.Time) {
+	seconds, nanos := uint64(t.Unix()), uint64(t.Nanosecond())
+	c.uint(&seconds)
+	c.uint(&nanos)
+	if c.taking {
+		*t = time.Unix(int64(seconds), int64(nanos%1e9)).UTC()
+	}
+}
+
+func (c *codec) text(s *string) {
+	n := len(*s)
+	c.int(&n)
+	if !c.taking {
+		c.b = append(c.b, *s...)
+		return
+	}
+	if n > len(c.b) {
+		c.fail("a text of %d bytes does not fit", n)
+		return
+	}
+	*s, c.b = string(c.b[:n]), c.b[n:]
+}
+
+// number is how many elements of at least size bytes follow.
+func (c *codec) number(n *int, size int) {
+	c.int(n)
+	if c.taking && *n > len(c.b)/size {
+		c.fail("%d elements do not fit", *n)
+		*n = 0
+	}
+}
+
+// model goes over everything that Observe changes, but the history.
+func (c *codec) model(m *Model) {
+	c.uint(&m.seed)
+	c.int(&m.records)
+	c.time(&m.from)
+	c.time(&m.to)
+	c.float(&m.limits.overrun, 0, 1)
+	c.target(&m.runtime)
+	c.target(&m.memory)
+}
+
+func (c *codec) target(t *target) {
+	for level := range t.backoff {
+		for way := range t.backoff[level] {
+			for size := range t.backoff[level][way] {
+				s := &t.backoff[level][way][size]
+				c.float(&s.credit, 0, math.MaxFloat64)
+				c.float(&s.reached, 0, math.MaxFloat64)
+			}
+		}
+	}
+	for i := range t.calibration.low {
+		c.cell(&t.calibration.low[i])
+	}
+	for i := range t.calibration.high {
+		c.cell(&t.calibration.high[i])
+	}
+	c.regressions(t.linear)
+}
+
+func (c *codec) cell(k *cell) {
+	for i := range k.level {
+		c.float(&k.level[i], lowest, highest)
+	}
+	c.float(&k.seen, 0, math.MaxFloat64)
+}
+
+func (c *codec) regressions(rs regressions) {
+	keys := slices.Sorted(maps.Keys(rs))
+	n := len(keys)
+	c.number(&n, 6*8)
+	for i := range n {
+		var key uint64
+		f := &fit{}
+		if !c.taking {
+			key, f = uint64(keys[i]), rs[keys[i]]
+		}
+		c.uint(&key)
+		c.fit(f)
+		if c.taking {
+			rs[features.Key(key)] = f
+		}
+	}
+}
+
+func (c *codec) fit(f *fit) {
+	c.int(&f.next)
+	c.float(&f.with, 0, math.MaxFloat64)
+	c.float(&f.without, 0, math.MaxFloat64)
+	c.float(&f.trials, 0, math.MaxFloat64)
+	n := len(f.columns)
+	c.number(&n, 2*8)
+	if c.taking {
+		f.columns = make([]column, n)
+	}
+	for i := range f.columns {
+		c.text(&f.columns[i].input)
+		c.float(&f.columns[i].slope, -steep, steep)
+	}
+}

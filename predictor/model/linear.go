@@ -1,0 +1,208 @@
+package model
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"github.com/sajari/regression"
+
+	"github.com/runcast/runcast/predictor/features"
+)
+
+// regressions are the fits of the groups whose inputs vary.
+type regressions map[features.Key]*fit
+
+// A fit is a linear regression of a group's values on its inputs, all on a
+// logarithmic scale: a product of powers of the inputs.
+type fit struct {
+	columns []column
+	next    int // number of runs in the group at which to fit again
+	// Errors of the medians that the group's runs gave with and without the
+	// regression, before the value came: fading sums over the number of trials.
+	with, without, trials float64
+}
+
+// A column is an input and its coefficient.
+type column struct {
+	input string
+	slope float64
+}
+
+const (
+	// fewestRows is how many runs a regression needs, and rowsPerColumn each of its columns.
+	fewestRows, rowsPerColumn = 8, 4
+	// mostColumns bounds a regression's inputs.
+	mostColumns = 6
+	// alike is the correlation above which two inputs are taken for one: the
+	// library's QR divides by nearly zero then.
+	alike = 0.95
+	// irrelevant is the correlation with the values under which an input is left out.
+	irrelevant = 0.1
+	// steep is the largest slope believed.
+	steep = 20
+	// forgetTrial fades the errors: the latest 20 count. fewestTrials decide.
+	forgetTrial, fewestTrials = 0.95, 3
+	// margin by which a regression has to be better than the history.
+	margin = 0.9
+	// worst is the largest error counted, a factor of 7.4: one outlier does not decide.
+	worst = 2
+)
+
+// winner returns the regression of a group if it has predicted the group better than
+// its history has, nil otherwise.
+func (rs regressions) winner(key features.Key) *fit {
+	f := rs[key]
+	if f == nil || len(f.columns) == 0 || f.trials < fewestTrials || f.with > margin*f.without {
+		return nil
+	}
+	return f
+}
+
+// shift is how much more a run with the inputs of to would take than one with those
+// of from, on the logarithmic scale.
+func (f *fit) shift(from, to *features.Ask) float64 {
+	d := 0.0
+	for _, c := range f.columns {
+		d += c.slope * (to.Input(c.input) - from.Input(c.input))
+	}
+	return d
+}
+
+// learnLinear tries the regression of each of the job's own groups on the value that came,
+// then fits it again if it is due. Groups are as they were before the run.
+func (m *Model) learnLinear(t *target, q question, came float64) {
+	for _, key := range q.keys[:features.OwnLevels] {
+		g := m.history.Group(key)
+		if g == nil || len(g.Runs) < fewestRows {
+			continue
+		}
+		f := t.linear[key]
+		if f == nil {
+			f = &fit{}
+			t.linear[key] = f
+		}
+		if len(f.columns) > 0 {
+			f.try(t, g.At(q.at), q.ask, came)
+		}
+		if g.Count >= f.next {
+			f.columns = regress(t, g.At(q.at))
+			f.next = g.Count + max(fewestRows, min(g.Count, features.Window)/2)
+		}
+	}
+}
+
+// try adds one trial: the errors of the two medians.
+func (f *fit) try(t *target, runs []*features.Run, ask *features.Ask, came float64) {
+	with, without := make([]point, 0, len(runs)), make([]point, 0, len(runs))
+	age := 1.0
+	for _, r := range slices.Backward(runs) {
+		if o := t.of(r); o.known && !o.censored {
+			with = append(with, point{log: o.log + f.shift(&r.Ask, ask), weight: age})
+			without = append(without, point{log: o.log, weight: age * t.similarity(&r.Ask, ask)})
+			age *= ageing
+		}
+	}
+	if len(with) <= fewRuns {
+		return
+	}
+	miss := func(points []point) float64 {
+		d := distribution{points: productLimit(points)}
+		return min(math.Abs(d.quantile(0.5)-came), worst)
+	}
+	f.with = forgetTrial*f.with + miss(with)
+	f.without = forgetTrial*f.without + miss(without)
+	f.trials = forgetTrial*f.trials + 1
+}
+
+// regress fits the exact values of runs to their inputs; no columns if that cannot
+// be done, or tells nothing. The library (github.com/sajari/regression) takes an
+// n×n matrix, runs once, and does not look at what it is given: hence one window of
+// rows, and only columns that vary, matter, and differ from one another.
+func regress(t *target, runs []*features.Run) []column {
+	var rows []*features.Run
+	var values []float64
+	for _, r := range runs {
+		if o := t.of(r); o.known && !o.censored {
+			rows, values = append(rows, r), append(values, o.log)
+		}
+	}
+	if len(rows) < fewestRows {
+		return nil
+	}
+	inputs := choose(rows, values)
+	if len(inputs) == 0 {
+		return nil
+	}
+	var r regression.Regression
+	for i := range rows {
+		x := make([]float64, len(inputs))
+		for j := range inputs {
+			x[j] = inputs[j].values[i]
+		}
+		r.Train(regression.DataPoint(values[i], x))
+	}
+	if err := r.Run(); err != nil {
+		return nil // too few rows for the columns: the history goes on alone
+	}
+	columns := make([]column, len(inputs))
+	for j := range inputs {
+		slope := r.Coeff(j + 1)
+		if !(math.Abs(slope) < steep) { // NaN as well
+			return nil
+		}
+		columns[j] = column{inputs[j].name, slope}
+	}
+	return columns
+}
+
+// candidate is an input of a group's runs, and how it goes with their values.
+type candidate struct {
+	name        string
+	values      []float64
+	correlation float64 // absolute
+}
+
+// choose returns the inputs to fit, the one that goes best with the values first.
+func choose(rows []*features.Run, values []float64) []candidate {
+	var all []candidate
+	for _, in := range rows[len(rows)-1].Inputs {
+		c := candidate{name: in.Name, values: make([]float64, len(rows))}
+		for i, r := range rows {
+			c.values[i] = r.Input(in.Name)
+		}
+		c.correlation = math.Abs(correlation(c.values, values))
+		if c.correlation > irrelevant {
+			all = append(all, c)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b candidate) int { return cmp.Compare(b.correlation, a.correlation) })
+	var chosen []candidate
+	for _, c := range all {
+		if len(chosen) == min(mostColumns, len(rows)/rowsPerColumn) {
+			break
+		}
+		if !slices.ContainsFunc(chosen, func(o candidate) bool { return math.Abs(correlation(c.values, o.values)) > alike }) {
+			chosen = append(chosen, c)
+		}
+	}
+	return chosen
+}
+
+// correlation is Pearson's, zero if either hardly varies.
+func correlation(a, b []float64) float64 {
+	n := float64(len(a))
+	var ma, mb float64
+	for i := range a {
+		ma, mb = ma+a[i]/n, mb+b[i]/n
+	}
+	var aa, bb, ab float64
+	for i := range a {
+		x, y := a[i]-ma, b[i]-mb
+		aa, bb, ab = aa+x*x, bb+y*y, ab+x*y
+	}
+	if aa < 1e-6*n || bb < 1e-12*n {
+		return 0
+	}
+	return ab / math.Sqrt(aa*bb)
+}
