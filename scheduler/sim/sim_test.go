@@ -243,7 +243,7 @@ func TestDeadlines(t *testing.T) {
 				j.Priority, j.EarliestStart, j.Deadline = 0, time.Time{}, time.Time{}
 				if i%20 == 0 {
 					j.Requests = predictor.Resources{CPUCores: 16, Memory: predictor.GiB}
-					j.Runtime = 20 * time.Minute
+					j.Runtime, j.RuntimeLimit = 20*time.Minute, 0
 					due[j.ID] = j.Submitted.Add(45 * time.Minute)
 					if deadlines {
 						j.Deadline = due[j.ID]
