@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/runcast/runcast/predictor"
@@ -29,8 +30,6 @@ func (pl *planner) forecast() {
 		if r := pl.reservations[j]; r == nil {
 			wait := float64(max(s90-max(j.early, 0), 0))
 			s90 = later(s90, time.Duration(min(wait*pl.policy.Overtaking, float64(eventually/2))))
-		} else if r.deadline {
-			s50, s90 = min(s50, r.start), min(s90, r.start)
 		}
 		d := &pl.decisions[j.index]
 		if s50 == eventually {
@@ -59,6 +58,8 @@ type play struct {
 	*board
 	queue    []*job
 	requests []int64         // dims for each job of queue
+	own      []*reservation  // of each job of queue: made to meet its deadline, or nil
+	due      []int           // places in queue of jobs that have such a reservation
 	starts   []time.Duration // by place in queue; eventually if not foreseen
 	begun    []bool
 	idle     []int64 // free room of all nodes together, to tell at once that a gang cannot fit
@@ -72,6 +73,7 @@ func (pl *planner) play(level float64) []time.Duration {
 		board:  newBoard(pl.board.site),
 		starts: make([]time.Duration, len(pl.waiting)),
 		begun:  make([]bool, len(pl.waiting)),
+		own:    make([]*reservation, len(pl.waiting)),
 		idle:   make([]int64, pl.board.dims),
 		most:   make([]int64, pl.board.dims),
 		effort: pl.policy.ForecastEffort / 2,
@@ -92,6 +94,11 @@ func (pl *planner) play(level float64) []time.Duration {
 		f.starts[i] = eventually
 		if nodes := f.class(j.Class); j.early > 0 && len(nodes) > 0 {
 			f.changes.push(change{at: j.early, node: nodes[0], request: slab[i].request}) // wakes it
+		}
+		if r := pl.reservations[j]; r != nil && r.deadline {
+			f.own[i] = &reservation{job: &slab[i], name: r.name, start: r.start, end: later(r.start, slab[i].p90), nodes: r.nodes}
+			f.due = append(f.due, i)
+			f.keep(f.own[i])
 		}
 	}
 	f.run()
@@ -114,8 +121,8 @@ func (f *play) run() {
 		if from == len(f.queue) {
 			return
 		}
-		head := from // the first that is not begun and may start
-		for head < len(f.queue) && (f.begun[head] || f.queue[head].early > f.now) {
+		head := from // the first that is not begun, may start, and has no reservation yet
+		for head < len(f.queue) && (f.begun[head] || f.queue[head].early > f.now || f.own[head] != nil) {
 			head++
 		}
 		switch {
@@ -148,7 +155,14 @@ func (f *play) wait(i, first int) {
 	for f.now < r.start {
 		f.step(first)
 	}
-	each(r.nodes, func(n, _ int32) { f.promises[n] = f.promises[n][:0] })
+	f.fulfil(r)
+}
+
+// fulfil takes the promises of a reservation off the board once its job runs.
+func (f *play) fulfil(r *reservation) {
+	each(r.nodes, func(n, _ int32) {
+		f.promises[n] = slices.DeleteFunc(f.promises[n], func(p promise) bool { return p.owner == r })
+	})
 }
 
 // step moves on to the next time at which room changes and starts what then fits
@@ -163,6 +177,12 @@ func (f *play) step(first int) bool {
 	f.past = f.past[len(f.past):]
 	for _, c := range touched {
 		add(f.idle, c.request, c.pods)
+	}
+	for _, i := range f.due {
+		if r := f.own[i]; !f.begun[i] && r.start <= f.now {
+			f.begun[i], f.starts[i] = true, r.start
+			f.fulfil(r)
+		}
 	}
 	clear(f.most)
 	for _, c := range touched {
@@ -179,6 +199,8 @@ func (f *play) step(first int) bool {
 		switch {
 		case lacking(f.most, request) >= 0: // no pod finds more room than before
 		case f.queue[i].early > f.now:
+		case f.own[i] != nil:
+			f.tryAnywhere(i)
 		case f.queue[i].pods == 1:
 			f.tryOn(i, touched)
 		case fit(f.idle, request, f.queue[i].pods) == f.queue[i].pods:
@@ -204,13 +226,18 @@ func (f *play) tryOn(i int, touched []change) {
 	}
 }
 
-// tryAnywhere starts job i if it fits.
+// tryAnywhere starts job i if it fits, in place of its reservation if it has one.
 func (f *play) tryAnywhere(i int) bool {
-	j := f.queue[i]
+	j, own := f.queue[i], f.own[i]
 	f.effort -= len(f.class(j.Class))
+	if own != nil {
+		f.drop(own)
+	}
 	nodes, _ := f.place(j, later(f.now, j.p90))
 	if nodes != nil {
 		f.begin(i, nodes)
+	} else if own != nil {
+		f.keep(own)
 	}
 	return nodes != nil
 }

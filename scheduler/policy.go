@@ -50,7 +50,7 @@ func DefaultPolicy() Policy {
 		Reservations:         1,
 		DeadlineReservations: 16,
 		LargeShare:           0.5,
-		Overtaking:           0.4, // measured on the logs of KTH-SP2 and LANL-CM5, with estimates that err by sigma 0.5 and 1
+		Overtaking:           0.6, // measured on the logs of KTH-SP2 and LANL-CM5, with estimates that err by sigma 0.5 and 1
 		ForecastEffort:       4_000_000,
 	}
 }
