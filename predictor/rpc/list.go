@@ -50,7 +50,10 @@ func appendList[T, M any](values []T, field string, want int, list []M, from fun
 		values = append(values, from(&v, m))
 		all.element(field, i, v)
 	}
-	return values, all.malformed()
+	if err := all.malformed(); err != nil {
+		return nil, err
+	}
+	return values, nil
 }
 
 func checkBatch(field string, n int) error {

@@ -129,14 +129,16 @@ func TestArtifactIsVerified(t *testing.T) {
 		sent    []byte
 		damaged bool
 	}{
-		"whole":        {describe("v1", whole), whole, false},
-		"upper case":   {predictor.ModelInfo{Version: "v1", SHA256: strings.ToUpper(describe("", whole).SHA256)}, whole, false},
-		"unannounced":  {predictor.ModelInfo{Version: "v1"}, whole, false},
-		"cut":          {describe("v1", whole), whole[:5], true},
-		"empty":        {describe("v1", whole), nil, true},
-		"longer":       {describe("v1", whole), append(whole[:len(whole):len(whole)], '!'), true},
-		"one bit":      {describe("v1", whole), []byte("the artifacu"), true},
-		"cut, no size": {predictor.ModelInfo{Version: "v1", SHA256: describe("", whole).SHA256}, whole[:5], true},
+		"whole":               {describe("v1", whole), whole, false},
+		"upper case":          {predictor.ModelInfo{Version: "v1", SHA256: strings.ToUpper(describe("", whole).SHA256)}, whole, false},
+		"unannounced":         {predictor.ModelInfo{Version: "v1"}, whole, false},
+		"cut":                 {describe("v1", whole), whole[:5], true},
+		"empty":               {describe("v1", whole), nil, true},
+		"longer":              {describe("v1", whole), append(whole[:len(whole):len(whole)], '!'), true},
+		"one bit":             {describe("v1", whole), []byte("the artifacu"), true},
+		"cut, no checksum":    {predictor.ModelInfo{Version: "v1", Size: 12}, whole[:5], true},
+		"longer, no checksum": {predictor.ModelInfo{Version: "v1", Size: 5}, whole, true},
+		"cut, no size":        {predictor.ModelInfo{Version: "v1", SHA256: describe("", whole).SHA256}, whole[:5], true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLink(t, func(s *Server) { s.RegisterModels(&shelf{tt.info, tt.sent}) })

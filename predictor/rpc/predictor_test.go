@@ -268,3 +268,26 @@ func (*miser) Estimate(context.Context, []predictor.JobSpec) ([]predictor.Estima
 func (*miser) Remaining(context.Context, []predictor.RunningJob) ([]predictor.Quantiles[time.Duration], error) {
 	return nil, nil
 }
+
+// A server that answers for fewer jobs than asked is not believed.
+func TestShortResponse(t *testing.T) {
+	l := newLink(t, func(s *Server) { pb.RegisterPredictorServiceServer(s.grpc, silentPredictor{}) })
+	if got, err := l.Estimator().Estimate(t.Context(), someJobs(2)); !errors.Is(err, predictor.ErrDamaged) {
+		t.Errorf("estimates %v, error %v", got, err)
+	}
+	if got, err := l.Estimator().Remaining(t.Context(), make([]predictor.RunningJob, 2)); !errors.Is(err, predictor.ErrDamaged) {
+		t.Errorf("remaining %v, error %v", got, err)
+	}
+}
+
+type silentPredictor struct {
+	pb.UnimplementedPredictorServiceServer
+}
+
+func (silentPredictor) PredictBatch(context.Context, *pb.PredictBatchRequest) (*pb.PredictBatchResponse, error) {
+	return &pb.PredictBatchResponse{}, nil
+}
+
+func (silentPredictor) PredictRemaining(context.Context, *pb.PredictRemainingRequest) (*pb.PredictRemainingResponse, error) {
+	return &pb.PredictRemainingResponse{}, nil
+}

@@ -209,7 +209,6 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 }
 
 func (s *Server) shutdown() {
-	s.health.Shutdown()
 	s.stop()
 	finished := make(chan struct{})
 	go func() {
