@@ -70,7 +70,7 @@ type play struct {
 // play returns when each waiting job starts, in the order of pl.waiting.
 func (pl *planner) play(level float64) []time.Duration {
 	f := &play{
-		board:  newBoard(pl.board.site),
+		board:  newBoardOf(pl.board.site, pl.lasting),
 		starts: make([]time.Duration, len(pl.waiting)),
 		begun:  make([]bool, len(pl.waiting)),
 		own:    make([]*reservation, len(pl.waiting)),
@@ -78,7 +78,6 @@ func (pl *planner) play(level float64) []time.Duration {
 		most:   make([]int64, pl.board.dims),
 		effort: pl.policy.ForecastEffort / 2,
 	}
-	copy(f.free, pl.lasting)
 	for _, o := range pl.occupants {
 		f.start(o.nodes, o.request, max(atLevel(o.rest, level), 1), o.owner)
 	}

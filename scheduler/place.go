@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"cmp"
+	"math/bits"
 	"slices"
 	"time"
 )
@@ -12,12 +13,12 @@ type slot struct {
 	pods int32 // how many fit
 	// offers is how many resources the node has that the pod does not ask for:
 	// jobs without GPUs stay off GPU nodes while others do.
-	offers int32
+	offers int
 	// cuts is set if the widest waiting job finds room for fewer pods on the node
 	// once the pod is there.
 	cuts bool
-	// left is the room that stays free, in parts of the largest node, summed over
-	// the resources; negated for large pods, which go to the roomiest node.
+	// left is the room that is free, in parts of the largest node, summed over the
+	// resources; negated for large pods, which go to the roomiest node.
 	left float64
 }
 
@@ -47,7 +48,7 @@ func (b *board) place(j *job, end time.Duration) ([]int, shortage) {
 	b.slots = b.slots[:0]
 	clear(b.blame)
 	var short shortage
-	fits := 0
+	fits, asked := 0, present(j.request)
 	for _, n := range b.class(j.Class) {
 		room := b.of(b.free, n)
 		if r := lacking(room, j.request); r >= 0 {
@@ -66,8 +67,14 @@ func (b *board) place(j *job, end time.Duration) ([]int, shortage) {
 			continue
 		}
 		fits += pods
-		s := b.slot(n, j)
-		s.pods = int32(pods)
+		s := slot{node: n, pods: int32(pods), offers: bits.OnesCount64(b.offered[n] &^ asked), left: b.spare[n]}
+		if j.large {
+			s.left = -s.left
+		}
+		if j.pods == 1 && len(b.slots) > 0 && better(s, b.slots[0]) > 0 {
+			continue // whatever it cuts
+		}
+		s.cuts = !j.large && b.cuts(n, j)
 		if j.pods > 1 || len(b.slots) == 0 {
 			b.slots = append(b.slots, s)
 		} else if better(s, b.slots[0]) < 0 {
@@ -108,26 +115,18 @@ func (b *board) unpromised(n int32, j *job, end time.Duration, pods int) (int, *
 	return pods, by
 }
 
-// slot rates node n for a pod of j.
-func (b *board) slot(n int32, j *job) slot {
-	s := slot{node: n}
-	room, capacity := b.of(b.free, n), b.of(b.capacity, n)
-	for r, q := range j.request {
-		if q <= 0 && capacity[r] > 0 {
-			s.offers++
-		}
-		s.left += float64(room[r]-q) * b.unit[r]
+// cuts reports whether the widest waiting job finds room for fewer pods on node n
+// once one of j is there.
+func (b *board) cuts(n int32, j *job) bool {
+	w, room := b.wide, b.of(b.free, n)
+	if w == nil || lacking(room, w.request) >= 0 || !b.allows(w.Class, n) {
+		return false
 	}
-	if j.large {
-		s.left = -s.left
-	} else if w := b.wide; w != nil && lacking(room, w.request) < 0 && b.allows(w.Class, n) {
-		pods := int64(1)
-		for holds(room, nil, w.request, pods+1) {
-			pods++
-		}
-		s.cuts = !holds(room, j.request, w.request, pods)
+	pods := int64(1)
+	for holds(room, nil, w.request, pods+1) {
+		pods++
 	}
-	return s
+	return !holds(room, j.request, w.request, pods)
 }
 
 // holds reports whether pods of a request fit into room beside one pod of first.

@@ -115,7 +115,7 @@ func (pl *planner) settle() {
 func (pl *planner) occupy(r *Running, nodes []int, request []int64) {
 	if r.Foreign {
 		each(nodes, func(n, pods int32) {
-			add(pl.board.of(pl.board.free, n), request, -pods)
+			pl.board.add(n, request, -pods)
 			add(pl.board.of(pl.lasting, n), request, -pods)
 		})
 		return

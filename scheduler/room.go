@@ -1,6 +1,9 @@
 package scheduler
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // A board is the room on every node at one time, and how it will change: the
 // ends of what runs and the starts and ends of what has been reserved.
@@ -11,7 +14,8 @@ import "time"
 type board struct {
 	*site
 	now      time.Duration
-	free     []int64 // dims for each node; negative where pods exceed what is allocatable
+	free     []int64   // dims for each node; negative where pods exceed what is allocatable
+	spare    []float64 // of each node: its free room in parts of the largest node, summed over the resources
 	changes  changes
 	promises [][]promise // by node; on few nodes there is any
 	past     []change    // applied by advance, for rewind
@@ -31,14 +35,34 @@ type promise struct {
 }
 
 func newBoard(w *site) *board {
+	return newBoardOf(w, w.capacity)
+}
+
+// newBoardOf returns a board with the given free room.
+func newBoardOf(w *site, free []int64) *board {
 	b := &board{
 		site:     w,
+		free:     slices.Clone(free),
+		spare:    make([]float64, len(w.nodes)),
 		promises: make([][]promise, len(w.nodes)),
 		counts:   make([]int, len(w.nodes)),
 		blame:    make([]int32, w.dims),
 	}
-	b.free = append(b.free, w.capacity...)
+	for n := range b.spare {
+		b.add(int32(n), nil, 0)
+	}
 	return b
+}
+
+// add makes the room on node n larger by pods × request.
+func (b *board) add(n int32, request []int64, pods int32) {
+	room := b.of(b.free, n)
+	add(room, request, pods)
+	spare := 0.0
+	for r, v := range room {
+		spare += float64(v) * b.unit[r]
+	}
+	b.spare[n] = spare
 }
 
 // add makes room, which is one node's, larger by pods × request.
@@ -51,7 +75,7 @@ func add(room, request []int64, pods int32) {
 // start takes room for pods on nodes from now until end.
 func (b *board) start(nodes []int, request []int64, end time.Duration, owner *string) {
 	each(nodes, func(n, pods int32) {
-		add(b.of(b.free, n), request, -pods)
+		b.add(n, request, -pods)
 		b.changes.push(change{end, n, pods, request, owner})
 		for _, p := range b.promises[n] {
 			if outlasts(end, p.at) {
@@ -77,7 +101,7 @@ func each(nodes []int, f func(n, pods int32)) {
 func (b *board) advance(t time.Duration) {
 	for len(b.changes) > 0 && b.changes[0].at <= t {
 		c := b.changes.pop()
-		add(b.of(b.free, c.node), c.request, c.pods)
+		b.add(c.node, c.request, c.pods)
 		b.past = append(b.past, c)
 	}
 	b.now = t
@@ -86,7 +110,7 @@ func (b *board) advance(t time.Duration) {
 // rewind moves the board back to time t, undoing every advance since.
 func (b *board) rewind(t time.Duration) {
 	for _, c := range b.past {
-		add(b.of(b.free, c.node), c.request, -c.pods)
+		b.add(c.node, c.request, -c.pods)
 		b.changes.push(c)
 	}
 	b.past = b.past[:0]

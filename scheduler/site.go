@@ -32,6 +32,7 @@ type site struct {
 	largest   []int64   // the largest capacity of any node, for each resource
 	unit      []float64 // 1/largest, 0 if no node has any
 	total     []int64   // of all nodes together
+	offered   []uint64  // of each node: the resources it has any of, one bit each, the first 64
 	allowed   [][]bool  // Snapshot.Classes
 	classes   [][]int32 // the nodes of each class
 }
@@ -42,12 +43,14 @@ func newSite(s *Snapshot) *site {
 	w.unit = make([]float64, w.dims)
 	w.total = make([]int64, w.dims)
 	w.capacity = make([]int64, len(s.Nodes)*w.dims)
+	w.offered = make([]uint64, len(s.Nodes))
 	for n, node := range s.Nodes {
 		copy(w.of(w.capacity, int32(n)), node.Capacity)
 		for r, c := range w.of(w.capacity, int32(n)) {
 			w.largest[r] = max(w.largest[r], c)
 			w.total[r] += c
 		}
+		w.offered[n] = present(w.of(w.capacity, int32(n)))
 	}
 	for r, c := range w.largest {
 		if c > 0 {
@@ -63,6 +66,17 @@ func newSite(s *Snapshot) *site {
 		}
 	}
 	return w
+}
+
+// present has a bit set for each of the first 64 resources of which v has any.
+func present(v []int64) uint64 {
+	var set uint64
+	for r, x := range v[:min(len(v), 64)] {
+		if x > 0 {
+			set |= 1 << r
+		}
+	}
+	return set
 }
 
 // of returns node n's part of an array that has dims elements for each node.

@@ -105,7 +105,7 @@ func (w *twin) fits(class, pods int, request Vector, large bool, from, end time.
 				pl.offers++
 			}
 			if most := w.largest(r); most > 0 {
-				pl.left += float64(w.room(n, r, from, math.MaxInt)-q) * (1 / float64(most))
+				pl.left += float64(w.room(n, r, from, math.MaxInt)) * (1 / float64(most))
 			}
 		}
 		if large {
