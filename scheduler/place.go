@@ -10,7 +10,7 @@ import (
 // A slot is a node on which pods of a job fit, and how good a place it is.
 type slot struct {
 	node int32
-	pods int32 // how many fit
+	pods int // how many fit
 	// offers is how many resources the node has that the pod does not ask for:
 	// jobs without GPUs stay off GPU nodes while others do.
 	offers int
@@ -48,32 +48,37 @@ func (b *board) place(j *job, end time.Duration) ([]int, shortage) {
 	b.slots = b.slots[:0]
 	clear(b.blame)
 	var short shortage
-	fits, asked := 0, present(j.request)
+	fits, asked, sign := 0, present(j.request), 1.0
+	if j.large {
+		sign = -1
+	}
 	for _, n := range b.class(j.Class) {
+		offers, left := bits.OnesCount64(b.offered[n]&^asked), sign*b.spare[n]
+		if j.pods == 1 && len(b.slots) == 1 {
+			if best := &b.slots[0]; offers >= best.offers && left >= best.left && !best.cuts {
+				continue // no better, whether it fits or not
+			}
+		}
 		room := b.of(b.free, n)
 		if r := lacking(room, j.request); r >= 0 {
 			b.blame[r]++
 			continue
 		}
-		pods := fit(room, j.request, j.pods)
-		short.fits += pods
+		s := slot{node: n, pods: 1, offers: offers, left: left}
+		if j.pods > 1 {
+			s.pods = fit(room, j.request, j.pods)
+		}
+		short.fits += s.pods
 		if len(b.promises[n]) > 0 {
 			var p *reservation
-			if pods, p = b.unpromised(n, j, end, pods); p != nil {
+			if s.pods, p = b.unpromised(n, j, end, s.pods); p != nil {
 				short.promised = p
 			}
+			if s.pods == 0 {
+				continue
+			}
 		}
-		if pods == 0 {
-			continue
-		}
-		fits += pods
-		s := slot{node: n, pods: int32(pods), offers: bits.OnesCount64(b.offered[n] &^ asked), left: b.spare[n]}
-		if j.large {
-			s.left = -s.left
-		}
-		if j.pods == 1 && len(b.slots) > 0 && better(s, b.slots[0]) > 0 {
-			continue // whatever it cuts
-		}
+		fits += s.pods
 		s.cuts = !j.large && b.cuts(n, j)
 		if j.pods > 1 || len(b.slots) == 0 {
 			b.slots = append(b.slots, s)
@@ -93,7 +98,7 @@ func (b *board) place(j *job, end time.Duration) ([]int, shortage) {
 	}
 	nodes := make([]int, 0, j.pods)
 	for _, s := range b.slots {
-		for range min(int(s.pods), j.pods-len(nodes)) {
+		for range min(s.pods, j.pods-len(nodes)) {
 			nodes = append(nodes, int(s.node))
 		}
 	}
