@@ -17,6 +17,9 @@ func (v *violations) add(field, expected string) {
 
 // validate adds what the vocabulary's Validate found.
 func (v *violations) validate(err error) {
+	if err == nil {
+		return
+	}
 	var invalid *predictor.ValidationError
 	if errors.As(err, &invalid) {
 		*v = append(*v, invalid.Violations...)
