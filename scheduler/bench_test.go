@@ -82,6 +82,9 @@ func benchSnapshot(nodes, pending int, load float64, gangs bool) Snapshot {
 		if gangs && i%10 == 0 {
 			j.Pods = 2 + rng.IntN(30)
 		}
+		if i%50 == 0 {
+			j.Deadline = s.Now.Add(time.Duration(1+rng.IntN(48)) * time.Hour)
+		}
 		s.Pending = append(s.Pending, j)
 	}
 	return s

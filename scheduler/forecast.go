@@ -58,8 +58,7 @@ type play struct {
 	*board
 	queue    []*job
 	requests []int64         // dims for each job of queue
-	own      []*reservation  // of each job of queue: made to meet its deadline, or nil
-	due      []int           // places in queue of jobs that have such a reservation
+	due      []int           // places in queue of jobs that have a reservation for their deadline
 	starts   []time.Duration // by place in queue; eventually if not foreseen
 	begun    []bool
 	idle     []int64 // free room of all nodes together, to tell at once that a gang cannot fit
@@ -73,7 +72,6 @@ func (pl *planner) play(level float64) []time.Duration {
 		board:  newBoardOf(pl.board.site, pl.lasting),
 		starts: make([]time.Duration, len(pl.waiting)),
 		begun:  make([]bool, len(pl.waiting)),
-		own:    make([]*reservation, len(pl.waiting)),
 		idle:   make([]int64, pl.board.dims),
 		most:   make([]int64, pl.board.dims),
 		effort: pl.policy.ForecastEffort / 2,
@@ -95,9 +93,9 @@ func (pl *planner) play(level float64) []time.Duration {
 			f.changes.push(change{at: j.early, node: nodes[0], request: slab[i].request}) // wakes it
 		}
 		if r := pl.reservations[j]; r != nil && r.deadline {
-			f.own[i] = &reservation{job: &slab[i], name: r.name, start: r.start, end: later(r.start, slab[i].p90), nodes: r.nodes}
+			slab[i].own = &reservation{job: &slab[i], name: r.name, start: r.start, end: later(r.start, slab[i].p90), nodes: r.nodes}
 			f.due = append(f.due, i)
-			f.keep(f.own[i])
+			f.keep(slab[i].own)
 		}
 	}
 	f.run()
@@ -121,7 +119,7 @@ func (f *play) run() {
 			return
 		}
 		head := from // the first that is not begun, may start, and has no reservation yet
-		for head < len(f.queue) && (f.begun[head] || f.queue[head].early > f.now || f.own[head] != nil) {
+		for head < len(f.queue) && (f.begun[head] || f.queue[head].early > f.now || f.queue[head].own != nil) {
 			head++
 		}
 		switch {
@@ -178,7 +176,7 @@ func (f *play) step(first int) bool {
 		add(f.idle, c.request, c.pods)
 	}
 	for _, i := range f.due {
-		if r := f.own[i]; !f.begun[i] && r.start <= f.now {
+		if r := f.queue[i].own; !f.begun[i] && r.start <= f.now {
 			f.begun[i], f.starts[i] = true, r.start
 			f.fulfil(r)
 		}
@@ -198,8 +196,6 @@ func (f *play) step(first int) bool {
 		switch {
 		case lacking(f.most, request) >= 0: // no pod finds more room than before
 		case f.queue[i].early > f.now:
-		case f.own[i] != nil:
-			f.tryAnywhere(i)
 		case f.queue[i].pods == 1:
 			f.tryOn(i, touched)
 		case fit(f.idle, request, f.queue[i].pods) == f.queue[i].pods:
@@ -225,24 +221,22 @@ func (f *play) tryOn(i int, touched []change) {
 	}
 }
 
-// tryAnywhere starts job i if it fits, in place of its reservation if it has one.
+// tryAnywhere starts job i if it fits.
 func (f *play) tryAnywhere(i int) bool {
-	j, own := f.queue[i], f.own[i]
+	j := f.queue[i]
 	f.effort -= len(f.class(j.Class))
-	if own != nil {
-		f.drop(own)
-	}
 	nodes, _ := f.place(j, later(f.now, j.p90))
 	if nodes != nil {
 		f.begin(i, nodes)
-	} else if own != nil {
-		f.keep(own)
 	}
 	return nodes != nil
 }
 
 func (f *play) begin(i int, nodes []int) {
 	j := f.queue[i]
+	if j.own != nil {
+		f.drop(j.own)
+	}
 	f.begun[i] = true
 	f.starts[i] = f.now
 	f.start(nodes, j.request, later(f.now, j.p90), &j.name)
@@ -259,6 +253,10 @@ func (f *play) pour() {
 			continue
 		}
 		f.starts[i] = max(t, j.early)
+		if j.own != nil {
+			f.starts[i] = j.own.start
+			continue
+		}
 		if j.p90 < eventually {
 			t = later(t, time.Duration(float64(j.p90)*min(j.share, 1)))
 		}

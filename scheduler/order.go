@@ -20,6 +20,7 @@ type job struct {
 	large   bool          // part is at least Policy.LargeShare
 	p90     time.Duration // planned runtime; eventually if unknown
 	early   time.Duration // not before; <= 0 is now
+	own     *reservation  // whose promises do not bind it; nil if it has none on the board
 
 	// Place in the order.
 	overdue bool

@@ -110,7 +110,7 @@ func (b *board) place(j *job, end time.Duration) ([]int, shortage) {
 func (b *board) unpromised(n int32, j *job, end time.Duration, pods int) (int, *reservation) {
 	var by *reservation
 	for _, p := range b.promises[n] {
-		if p.at < b.now || !outlasts(end, p.at) {
+		if p.at < b.now || !outlasts(end, p.at) || p.owner == j.own {
 			continue
 		}
 		if c := fit(p.extra, j.request, pods); c < pods {

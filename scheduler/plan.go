@@ -168,17 +168,20 @@ func (pl *planner) findWide() {
 	}
 }
 
+// maxDue bounds how many jobs of a tier are looked at for their deadlines.
+const maxDue = 64
+
 // meetDeadlines reserves room for the jobs of one tier that can still meet their
 // deadline, the earliest first.
 func (pl *planner) meetDeadlines(tier int32) {
 	var due []*job
 	for _, j := range pl.jobs {
-		if j.Tier == tier && !j.Deadline.IsZero() {
+		if j.Tier == tier && j.known() && !j.Deadline.Before(pl.Now.Add(j.p90)) {
 			due = append(due, j)
 		}
 	}
 	slices.SortStableFunc(due, func(a, b *job) int { return a.Deadline.Compare(b.Deadline) })
-	for _, j := range due {
+	for _, j := range due[:min(len(due), maxDue)] {
 		if len(pl.reservations)-pl.reserved >= pl.policy.DeadlineReservations {
 			return
 		}

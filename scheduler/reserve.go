@@ -60,12 +60,9 @@ func (b *board) earliest(j *job) *reservation {
 }
 
 // latest finds the last start that meets j's deadline with its p90 runtime; nil
-// if none does. Room grows but at the starts of reservations, so only deadline -
+// if none does. Its runtime is known. Room grows but at the starts of reservations, so only deadline -
 // p90 and the starts that end just when a reservation starts need a look.
 func (b *board) latest(j *job, deadline time.Duration) *reservation {
-	if !j.known() || deadline < j.p90 {
-		return nil
-	}
 	starts := []time.Duration{deadline - j.p90}
 	for _, promises := range b.promises {
 		for _, p := range promises {
@@ -79,11 +76,7 @@ func (b *board) latest(j *job, deadline time.Duration) *reservation {
 		if t < max(j.early, b.now) {
 			return nil
 		}
-		now := b.now
-		b.advance(t)
-		nodes, _ := b.place(j, later(t, j.p90))
-		b.rewind(now)
-		if nodes != nil {
+		if nodes, _ := b.at(t).place(j, later(t, j.p90)); nodes != nil {
 			return &reservation{job: j, start: t, end: later(t, j.p90), nodes: nodes, deadline: true}
 		}
 	}
@@ -92,14 +85,16 @@ func (b *board) latest(j *job, deadline time.Duration) *reservation {
 
 // keep puts a reservation on the board.
 func (b *board) keep(r *reservation) {
-	now := b.now
-	b.advance(r.start)
 	each(r.nodes, func(n, pods int32) {
 		extra := slices.Clone(b.of(b.free, n))
 		add(extra, r.request, -pods)
+		for _, c := range b.changes {
+			if c.node == n && c.at <= r.start {
+				add(extra, c.request, c.pods)
+			}
+		}
 		b.promises[n] = append(b.promises[n], promise{r.start, r, extra})
 	})
-	b.rewind(now)
 	each(r.nodes, func(n, pods int32) {
 		b.cover(r, n, -pods)
 		b.changes.push(change{r.start, n, -pods, r.request, &r.name})

@@ -116,3 +116,16 @@ func (b *board) rewind(t time.Duration) {
 	b.past = b.past[:0]
 	b.now = t
 }
+
+// at returns the board as it will be at time t, for place only.
+func (b *board) at(t time.Duration) *board {
+	then := *b
+	then.now = t
+	then.free, then.spare = slices.Clone(b.free), slices.Clone(b.spare)
+	for _, c := range b.changes {
+		if c.at <= t {
+			then.add(c.node, c.request, c.pods)
+		}
+	}
+	return &then
+}
