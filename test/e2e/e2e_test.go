@@ -231,11 +231,11 @@ func finishesSooner(w *world, src *rand.Rand) {
 	if queued.slowdown > 0.85*plain.slowdown {
 		w.Errorf("mean bounded slowdown is more than 0.85 of plain")
 	}
-	if queued.wideWait > 1.1*plain.wideWait {
-		w.Errorf("an 8-GPU job waits over a tenth longer than plain")
+	if queued.wideWait >= plain.wideWait {
+		w.Errorf("an 8-GPU job waits longer than plain")
 	}
 	w.checkReleases("queued", runs)
-	w.reportReservations(<-promises, runs)
+	w.checkReservations(<-promises, runs)
 }
 
 // A measure is how a backlog fared, in seconds.
@@ -324,13 +324,16 @@ func (w *world) watchReservations(ctx context.Context) <-chan map[string]promise
 	return out
 }
 
-// reportReservations reports the starts against the promises. A start may be late by
+// checkReservations holds the starts against the promises. A start may be late by
 // as much as a run outlived the p90 it was planned with, and by what whole seconds
 // and a few re-plans cost.
-func (w *world) reportReservations(promises map[string]promise, runs []run) {
+func (w *world) checkReservations(promises map[string]promise, runs []run) {
 	w.Helper()
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if len(promises) == 0 {
+		w.Error("no job ever had a reservation")
+	}
 	var overrun time.Duration
 	for i := range runs {
 		seconds, err := strconv.Atoi(w.jobs["queued/"+runs[i].name].Annotations[jobspec.AnnotationRuntimeP90])
@@ -342,8 +345,8 @@ func (w *world) reportReservations(promises map[string]promise, runs []run) {
 	latest := -time.Hour
 	for key, p := range promises {
 		late := w.jobs[key].Status.StartTime.Sub(p.at)
-		if latest = max(latest, late); late > overrun+5*time.Second {
-			w.Logf("%s started %v after its reservation: %s", key, late, p.reason)
+		if latest = max(latest, late); late > overrun+10*time.Second {
+			w.Errorf("%s started %v after its reservation: %s", key, late, p.reason)
 		}
 	}
 	w.Logf("%d jobs had a reservation; the latest start was %v after its own; the longest overrun of a p90 was %v", len(promises), latest.Round(time.Second), overrun)
