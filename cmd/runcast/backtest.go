@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"path/filepath"
 	"slices"
 	"text/tabwriter"
@@ -54,7 +55,11 @@ group, or its 99th percentile, times 1.02.`,
 			return usagef(cmd, "--start: %v is not from 0 to below 1", o.Start)
 		}
 		if cmd.Flags().Changed("start-seconds") {
-			o.StartSeconds = &startSeconds
+			if !(math.Abs(startSeconds) < 1e12) { // NaN as well
+				return usagef(cmd, "--start-seconds: %v is no Unix time", startSeconds)
+			}
+			whole, fraction := math.Modf(startSeconds)
+			o.From = time.Unix(int64(whole), int64(fraction*1e9))
 		}
 		records, err := readTrace(cmd, args[0], *options)
 		if err != nil {

@@ -28,12 +28,11 @@ type Options struct {
 	// Start is the share of the submissions, in order, that only teach; the jobs
 	// submitted after them are judged. From 0 to below 1.
 	Start float64
-	// StartSeconds, if set, replaces Start: judged are the jobs submitted at or
-	// after this Unix time.
-	StartSeconds *float64
-	ByGroup      bool             // report each (namespace or queue, user, name) as well
-	Seed         uint64           // of the model, and of the pairs that Concordance samples
-	Now          func() time.Time // measures FitSeconds and PredictMicroseconds; a test's may stand still
+	// From, if set, replaces Start: judged are the jobs submitted then or later.
+	From    time.Time
+	ByGroup bool             // report each (namespace or queue, user, name) as well
+	Seed    uint64           // of the model, and of the pairs that Concordance samples
+	Now     func() time.Time // measures FitSeconds and PredictMicroseconds; a test's may stand still
 	// Model, if set, starts from this model instead of an empty one, and teaches it.
 	Model *model.Model
 }
@@ -61,7 +60,7 @@ func Backtest(records []predictor.JobRecord, o Options) (Report, error) {
 	if o.Now == nil {
 		return Report{}, errors.New("backtest: no clock")
 	}
-	if o.Start < 0 || o.Start >= 1 {
+	if !(o.Start >= 0 && o.Start < 1) { // NaN as well
 		return Report{}, fmt.Errorf("backtest: start %g is not from 0 to below 1", o.Start)
 	}
 	b, err := newReplay(records, o)

@@ -90,8 +90,7 @@ func replayNewest(m *model.Model, newest []predictor.Entry, from time.Time, seen
 			records = append(records, e.JobRecord)
 		}
 	}
-	start := float64(from.UnixNano()) / 1e9
-	rep, err := Backtest(records, Options{StartSeconds: &start, Model: m, Now: func() time.Time { return time.Time{} }})
+	rep, err := Backtest(records, Options{From: from, Model: m, Now: func() time.Time { return time.Time{} }})
 	if errors.Is(err, ErrNothingToJudge) {
 		return 0, Metrics{}, nil
 	}

@@ -57,8 +57,8 @@ func newReplay(records []predictor.JobRecord, o Options) (*replay, error) {
 
 // firstJudged is the submission time from which on jobs are judged.
 func (b *replay) firstJudged() time.Time {
-	if s := b.StartSeconds; s != nil {
-		return time.Unix(0, 0).Add(time.Duration(*s * float64(time.Second)))
+	if !b.From.IsZero() {
+		return b.From
 	}
 	submissions := make([]time.Time, 0, len(b.records))
 	for _, e := range b.events {
