@@ -106,6 +106,40 @@ func printReport(cmd *cobra.Command, r train.Report) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
+	if err := printGroups(cmd, r, unit, scale); err != nil {
+		return err
+	}
 	fmt.Fprintf(out, "\nlearned in %.1f s, %.1f microseconds an estimate\n", r.FitSeconds, r.PredictMicroseconds)
 	return nil
+}
+
+// mostGroups is how many groups are printed for people; JSON has them all.
+const mostGroups = 40
+
+// printGroups prints what runcast reached in the largest groups, beside the baseline
+// of the smallest MAE there.
+func printGroups(cmd *cobra.Command, r train.Report, unit string, scale float64) error {
+	if len(r.Groups) == 0 {
+		return nil
+	}
+	out := cmd.OutOrStdout()
+	fmt.Fprintf(out, "\nthe largest of %d groups\n\n", len(r.Groups))
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "jobs\tMAE\tbest rule\twithin 2x\tpinball p90\tcovers p50\tp90\t  group")
+	for _, g := range r.Groups[:min(len(r.Groups), mostGroups)] {
+		m, best := g.Predictors[train.Runcast], bestRule(g.Predictors)
+		fmt.Fprintf(w, "%d\t%.1f %s\t%.1f %s\t%.1f%%\t%.1f\t%.1f%%\t%.1f%%\t  %s\n", g.Jobs, m.MAE/scale, unit,
+			g.Predictors[best].MAE/scale, best, 100*m.Within2x, m.PinballP90/scale, 100*m.CoverageP50, 100*m.CoverageP90, g.GroupName)
+	}
+	return w.Flush()
+}
+
+// bestRule is the name of the baseline of the smallest MAE.
+func bestRule(predictors map[string]train.Metrics) (best string) {
+	for _, name := range slices.Sorted(maps.Keys(predictors)) {
+		if name != train.Runcast && (best == "" || predictors[name].MAE < predictors[best].MAE) {
+			best = name
+		}
+	}
+	return best
 }

@@ -38,7 +38,8 @@ func Pinball(level, q, x float64) float64 {
 // An outcome is what one predictor said of one job and what came.
 type outcome struct{ p50, p90, actual float64 }
 
-// concordancePairs is how many random pairs the concordance is taken over.
+// concordancePairs is how many pairs the concordance is taken over: all of them if
+// there are no more, else as many random ones.
 const concordancePairs = 100_000
 
 // measure computes the metrics of what one predictor said; all zero of nothing.
@@ -81,17 +82,27 @@ func middle(sorted []float64) float64 {
 
 func concordance(said []outcome, rng *rand.Rand) float64 {
 	right, pairs := 0.0, 0
-	for range concordancePairs {
-		a, b := said[rng.IntN(len(said))], said[rng.IntN(len(said))]
+	compare := func(a, b outcome) {
 		switch d := (a.actual - b.actual) * (a.p50 - b.p50); {
 		case a.actual == b.actual:
-			continue
+			return
 		case d > 0:
 			right++
 		case a.p50 == b.p50:
 			right += 0.5
 		}
 		pairs++
+	}
+	if n := len(said); n*(n-1)/2 <= concordancePairs {
+		for i := range said {
+			for j := range i {
+				compare(said[i], said[j])
+			}
+		}
+	} else {
+		for range concordancePairs {
+			compare(said[rng.IntN(n)], said[rng.IntN(n)])
+		}
 	}
 	return right / float64(max(pairs, 1))
 }

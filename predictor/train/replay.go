@@ -126,6 +126,9 @@ func (b *replay) report() (Report, error) {
 	for name, said := range b.said {
 		rep.Predictors[name] = measure(said, b.Seed)
 	}
+	if b.ByGroup {
+		rep.Groups = b.groups()
+	}
 	return rep, nil
 }
 
@@ -139,6 +142,8 @@ type Report struct {
 	// estimate, by the clock of Options.Now.
 	FitSeconds          float64 `json:"fit_seconds"`
 	PredictMicroseconds float64 `json:"predict_microseconds"`
+	// Groups is only set with Options.ByGroup: largest first.
+	Groups []Group `json:"groups,omitempty"`
 }
 
 // MemoryMetrics are what only the target memory has.
