@@ -89,5 +89,5 @@ func quantiles[T ~int64](log [len(predictor.Levels)]float64, unit T) predictor.Q
 
 // scale is x units, at most half of what fits, so that two can be added.
 func scale[T ~int64](x float64, unit T) T {
-	return T(min(x*float64(unit), math.MaxInt64/2))
+	return T(math.Round(min(x*float64(unit), math.MaxInt64/2)))
 }
