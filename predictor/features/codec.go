@@ -31,7 +31,7 @@ func (s *State) AppendBinary(b []byte) ([]byte, error) {
 			}
 		}
 	}
-	slices.SortFunc(runs, func(a, b *Run) int { return cmp.Compare(a.sequence, b.sequence) })
+	slices.SortFunc(runs, func(a, b *Run) int { return cmp.Compare(a.Sequence, b.Sequence) })
 	w := writer{numbers: map[string]uint64{}}
 	for i, r := range runs {
 		seen[r] = uint64(i)
@@ -127,7 +127,7 @@ func (w *writer) time(t time.Time) {
 }
 
 func (w *writer) run(r *Run) {
-	w.uint(r.sequence)
+	w.uint(r.Sequence)
 	w.text(r.ID)
 	w.text(r.Name)
 	w.text(string(r.Outcome))
@@ -224,7 +224,7 @@ func (d *reader) time() time.Time {
 
 func (d *reader) run() *Run {
 	r := &Run{
-		sequence: d.uint(),
+		Sequence: d.uint(),
 		ID:       d.text(), Name: d.text(), Outcome: predictor.Outcome(d.text()),
 		Submitted: d.time(), Finished: d.time(),
 		Runtime: time.Duration(d.int()), Memory: predictor.Bytes(d.int()),

@@ -12,22 +12,20 @@ import (
 // A Run is what is remembered of a finished job. All groups of the job share it, and
 // nobody changes it while it is shared.
 type Run struct {
-	ID, Name            string
-	Submitted, Finished time.Time
-	Outcome             predictor.Outcome
-	Runtime             time.Duration   // at least a millisecond
-	Memory              predictor.Bytes // peak of the largest pod; zero if not measured
+	// LogRuntime and LogMemory are the logarithms of seconds and bytes.
+	LogRuntime, LogMemory float64
+	Ask                                   // what was known at submission
+	Memory                predictor.Bytes // peak of the largest pod; zero if not measured
+	Outcome               predictor.Outcome
 
 	// RuntimeCensored and MemoryCensored mark lower bounds: a successful run would
 	// have taken at least as much.
 	RuntimeCensored, MemoryCensored bool
 
-	Ask // what was known at submission
-
-	// LogRuntime and LogMemory are the logarithms of seconds and bytes.
-	LogRuntime, LogMemory float64
-
-	sequence uint64 // order of observation, from 1
+	Sequence            uint64 // order of observation, from 1
+	Submitted, Finished time.Time
+	Runtime             time.Duration // at least a millisecond
+	ID, Name            string
 }
 
 // An Ask is what a job asks for, in the form in which jobs of a group are compared.

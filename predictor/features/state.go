@@ -3,6 +3,7 @@ package features
 import (
 	"cmp"
 	"slices"
+	"sort"
 	"time"
 
 	"github.com/runcast/runcast/predictor"
@@ -59,13 +60,13 @@ func (s *State) Observe(r *predictor.JobRecord, keys *Keys, before func(*Run)) (
 		return nil, false
 	}
 	if old := s.find(r.ID, keys); old != nil {
-		run.sequence = old.sequence
+		run.Sequence = old.Sequence
 		*old = *run
 		return old, false
 	}
 	before(run)
 	s.runs++
-	run.sequence = s.runs
+	run.Sequence = s.runs
 	for _, k := range keys {
 		if k == 0 {
 			continue
@@ -127,21 +128,39 @@ func (s *State) forget() {
 	}
 }
 
-// At returns the latest runs of the group that had finished at t, at most Window, in
-// order of observation; the zero t is now. If the group has forgotten all of them,
-// the oldest it remembers stand in.
-func (g *Group) At(t time.Time) []*Run {
+// A View is what the groups of a job remember, by level: the latest runs that had
+// finished at some time, at most Window, in order of observation.
+type View [NumLevels][]*Run
+
+// View returns what the groups remembered at t; the zero t is now. Of a group that
+// has forgotten all runs that had finished then, the oldest it remembers stand in.
+func (s *State) View(keys *Keys, t time.Time) View {
+	var v View
+	for level, k := range keys {
+		if g := s.Group(k); g != nil {
+			v[level] = g.at(t)
+		}
+	}
+	return v
+}
+
+func (g *Group) at(t time.Time) []*Run {
 	n := len(g.Runs)
 	if !t.IsZero() {
-		n, _ = slices.BinarySearchFunc(g.Runs, t, func(r *Run, t time.Time) int {
-			if r.Finished.After(t) {
-				return 1
-			}
-			return -1
-		})
+		n = g.finished(t)
 		if n == 0 && g.Count > len(g.Runs) {
 			n = min(Window, len(g.Runs))
 		}
 	}
 	return g.Runs[max(n-Window, 0):n]
+}
+
+// finished returns how many of the remembered runs had finished at t. Most often
+// that is nearly all of them: it looks back in steps that double.
+func (g *Group) finished(t time.Time) int {
+	low, high := len(g.Runs), len(g.Runs)
+	for step := 1; low > 0 && g.Runs[low-1].Finished.After(t); step *= 2 {
+		low, high = max(low-step, 0), low-1
+	}
+	return low + sort.Search(high-low, func(i int) bool { return g.Runs[low+i].Finished.After(t) })
 }

@@ -73,14 +73,18 @@ func (b *backoff) share(level int, w way, size int) float64 {
 
 // learn credits the components of a pool for the value that came.
 func (b *backoff) learn(p *pool, came float64) {
+	for i := range p.values {
+		v := &p.values[i]
+		v.weight = math.Exp(-math.Abs(v.log-came)/bandwidth) / (2 * bandwidth)
+	}
 	credits, total := make([]float64, len(p.components)), 0.0
 	for i, c := range p.components {
-		density := outlier * c.share
-		for _, x := range p.points[c.from:c.to] {
-			density += x.weight * math.Exp(-math.Abs(x.log-came)/bandwidth) / (2 * bandwidth)
+		density := 0.0
+		for _, u := range p.uses[c.from:c.to] {
+			density += u.weight * p.values[u.value].weight
 		}
-		credits[i] = density
-		total += density
+		credits[i] = c.share * (outlier + density/c.evidence)
+		total += credits[i]
 	}
 	reached := 1.0
 	for i, c := range p.components {

@@ -1,7 +1,6 @@
 package model
 
 import (
-	"cmp"
 	"math"
 	"slices"
 )
@@ -28,16 +27,13 @@ type distribution struct {
 // points above it. It sorts and reuses points.
 func productLimit(points []point) []point {
 	slices.SortFunc(points, func(a, b point) int {
-		if c := cmp.Compare(a.log, b.log); c != 0 {
-			return c
-		}
 		switch { // at a tie the exact ones come first: the bound says "more than"
-		case a.censored == b.censored:
-			return 0
-		case b.censored:
+		case a.log < b.log || a.log == b.log && !a.censored && b.censored:
 			return -1
+		case a.log > b.log || a.log == b.log && a.censored && !b.censored:
+			return 1
 		}
-		return 1
+		return 0
 	})
 	atRisk := 0.0
 	for _, p := range points {

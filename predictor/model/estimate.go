@@ -15,26 +15,44 @@ const enough = 3
 // no history it is the user's own word, and with none of that either the prior of
 // everything, marked by Samples == 0.
 func (m *Model) Estimate(s *predictor.JobSpec) predictor.Estimate {
-	keys, ask := features.KeysOf(s), features.AskOf(s)
-	q := question{keys: &keys, ask: &ask}
-	var e predictor.Estimate
-	if p := m.pool(&m.runtime, q); len(p.points) > 0 {
+	q := m.question(s)
+	e := m.estimateRuntime(q, s)
+	m.estimateMemory(q, &e)
+	return e
+}
+
+func (m *Model) estimateRuntime(q *question, s *predictor.JobSpec) predictor.Estimate {
+	p := m.pool(&m.runtime, q)
+	defer p.release()
+	e := unknown(s)
+	if !p.empty() {
 		d := p.distribution()
-		e.Runtime = quantiles(m.runtime.calibration.read(&d, m.runtime.smallest), time.Second)
-		e.MeanRuntime = scale(d.mean(), time.Second)
-		e.Samples, e.Cold = d.exact, m.cold(&keys)
-		e.Source = features.Levels[d.level].Describe(s) + ": " + d.family()
-	} else {
-		e = unknown(s)
+		e = predictor.Estimate{
+			Runtime:     quantiles(m.runtime.calibration.read(&d, m.runtime.smallest), time.Second),
+			MeanRuntime: scale(d.mean(), time.Second),
+			Samples:     d.exact, Cold: cold(q),
+			Source: features.Levels[d.level].Describe(s) + ": " + d.family(),
+		}
 	}
 	if limit := m.limits.of(s); limit > 0 {
 		e.Runtime, e.MeanRuntime = e.Runtime.Capped(limit), min(e.MeanRuntime, limit)
 	}
-	if p := m.pool(&m.memory, q); len(p.points) > 0 {
+	return e
+}
+
+func (m *Model) estimateMemory(q *question, e *predictor.Estimate) {
+	p := m.pool(&m.memory, q)
+	defer p.release()
+	if !p.empty() {
 		d := p.distribution()
 		e.PeakMemory = quantiles(m.memory.calibration.read(&d, m.memory.smallest), predictor.Bytes(1))
 	}
-	return e
+}
+
+// question asks about a job as of now.
+func (m *Model) question(s *predictor.JobSpec) *question {
+	keys, ask := features.KeysOf(s), features.AskOf(s)
+	return &question{keys: &keys, ask: &ask, runs: m.history.View(&keys, time.Time{})}
 }
 
 // family names the kind of estimator behind a distribution.
@@ -46,14 +64,12 @@ func (d *distribution) family() string {
 }
 
 // cold reports whether too few runs of the job's own have succeeded.
-func (m *Model) cold(keys *features.Keys) bool {
-	for _, level := range keys.Own() {
+func cold(q *question) bool {
+	for _, level := range q.keys.Own() {
 		exact := 0
-		if g := m.history.Group(keys[level]); g != nil {
-			for _, r := range g.At(time.Time{}) {
-				if !r.RuntimeCensored {
-					exact++
-				}
+		for _, r := range q.runs[level] {
+			if !r.RuntimeCensored {
+				exact++
 			}
 		}
 		if exact >= enough {

@@ -15,17 +15,15 @@ const mostPast = 20
 
 // Explain tells where the estimate of a job comes from.
 func (m *Model) Explain(s *predictor.JobSpec) predictor.Explanation {
-	keys, ask := features.KeysOf(s), features.AskOf(s)
+	q := m.question(s)
 	x := predictor.Explanation{Estimate: m.Estimate(s)}
-	p := m.pool(&m.runtime, question{keys: &keys, ask: &ask})
-	known := len(p.points) > 0
-	d := p.distribution()
-	for level, key := range keys {
-		g := m.history.Group(key)
-		if g == nil {
+	p := m.pool(&m.runtime, q)
+	defer p.release()
+	d, known := p.distribution(), !p.empty()
+	for level, runs := range q.runs {
+		if len(runs) == 0 {
 			continue
 		}
-		runs := g.At(time.Time{})
 		group := predictor.Group{Level: features.Levels[level].Name, Key: features.Levels[level].Describe(s), Used: known && level == d.level}
 		group.Samples, group.Median = summary(runs)
 		x.Groups = append(x.Groups, group)

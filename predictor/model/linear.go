@@ -71,10 +71,10 @@ func (f *fit) shift(from, to *features.Ask) float64 {
 
 // learnLinear tries the regression of each of the job's own groups on the value that came,
 // then fits it again if it is due. Groups are as they were before the run.
-func (m *Model) learnLinear(t *target, q question, came float64) {
-	for _, key := range q.keys[:features.OwnLevels] {
-		g := m.history.Group(key)
-		if g == nil || len(g.Runs) < fewestRows {
+func (m *Model) learnLinear(t *target, q *question, came float64) {
+	for level, key := range q.keys[:features.OwnLevels] {
+		runs := q.runs[level]
+		if len(runs) < fewestRows {
 			continue
 		}
 		f := t.linear[key]
@@ -83,11 +83,11 @@ func (m *Model) learnLinear(t *target, q question, came float64) {
 			t.linear[key] = f
 		}
 		if len(f.columns) > 0 {
-			f.try(t, g.At(q.at), q.ask, came)
+			f.try(t, runs, q.ask, came)
 		}
-		if g.Count >= f.next {
-			f.columns = regress(t, g.At(q.at))
-			f.next = g.Count + max(fewestRows, min(g.Count, features.Window)/2)
+		if n := m.history.Group(key).Count; n >= f.next {
+			f.columns = regress(t, runs)
+			f.next = n + max(fewestRows, min(n, features.Window)/2)
 		}
 	}
 }

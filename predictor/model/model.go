@@ -49,9 +49,9 @@ func (m *Model) Observe(r predictor.JobRecord) {
 	keys := features.KeysOf(&r.JobSpec)
 	run, added := m.history.Observe(&r, &keys, func(run *features.Run) {
 		m.limits.learn(run, r.RuntimeLimit)
-		q := question{keys: &keys, ask: &run.Ask, at: run.Submitted}
-		m.learn(&m.runtime, run, q)
-		m.learn(&m.memory, run, q)
+		q := question{keys: &keys, ask: &run.Ask, runs: m.history.View(&keys, run.Submitted)}
+		m.learn(&m.runtime, run, &q)
+		m.learn(&m.memory, run, &q)
 	})
 	if !added {
 		return
@@ -66,17 +66,20 @@ func (m *Model) Observe(r predictor.JobRecord) {
 }
 
 // learn compares what the model would have said with what came.
-func (m *Model) learn(t *target, run *features.Run, q question) {
+func (m *Model) learn(t *target, run *features.Run, q *question) {
 	o := t.of(run)
 	if !o.known || o.censored {
 		return
 	}
 	m.learnLinear(t, q, o.log)
-	if p := m.pool(t, q); len(p.points) > 0 {
-		t.backoff.learn(&p, o.log)
-		d := p.distribution()
-		t.calibration.learn(&d, t.smallest, o.log)
+	p := m.pool(t, q)
+	defer p.release()
+	if p.empty() {
+		return
 	}
+	d := p.distribution()
+	t.calibration.learn(&d, t.smallest, o.log)
+	t.backoff.learn(p, o.log)
 }
 
 // limits knows whether kill limits are kept. In some histories they are not: they

@@ -3,7 +3,7 @@ package model
 import (
 	"math"
 	"slices"
-	"time"
+	"sync"
 
 	"github.com/runcast/runcast/predictor/features"
 )
@@ -20,142 +20,200 @@ const (
 	faint = 0.1
 )
 
-// A pool is the runs that an estimate rests on.
-type pool struct {
-	points     []point // weights sum to one
-	components []component
+// A question is what a model is asked: what the runs of a job's groups say of it.
+type question struct {
+	keys *features.Keys
+	ask  *features.Ask
+	runs features.View
+	deep bool // coarse groups matter however little weight is left for them
 }
 
-// A component is one group's runs, entered in one way: points[from:to], with
-// weights that sum to share.
+// A pool is the runs that an estimate rests on, each group's with its share of the
+// weight. A run that several groups remember is one value of the pool.
+type pool struct {
+	target     *target
+	values     []value
+	uses       []use
+	components []component
+	points     []point      // of the distribution, which uses the pool's memory
+	places     [slots]int32 // of runs in values, from 1, by hash
+}
+
+// A value is what one run says of the job.
+type value struct {
+	point
+	similarity float64       // of what the run asked for and what the job does
+	run        *features.Run // nil if a regression shifted it, for one group alone
+	relative   bool          // as a factor of the user's word
+}
+
+// A use is a value's part in a component.
+type use struct {
+	value  int32
+	weight float64 // in runs' worth of evidence
+}
+
+// A component is one group's runs, entered in one way: uses[from:to].
 type component struct {
 	level, size int
 	way         way
 	from, to    int
-	share       float64
-	exact       int  // runs that are not censored
-	linear      bool // shifted by the group's regression
+	evidence    float64 // sum of the weights
+	share       float64 // of the pool that it makes up
+	exact       int     // runs that are not censored
+	linear      bool    // shifted by the group's regression
 }
 
-// A question is what the pool is asked for.
-type question struct {
-	keys *features.Keys
-	ask  *features.Ask
-	at   time.Time // the runs that had finished then; the zero time is now
-	deep bool      // coarse groups matter however little weight is left for them
-}
+// slots is the size of the hash table of runs: twice what the groups of a job can
+// remember, in two ways.
+const slots = 4096
 
-// pool collects what the groups of a job know; it has no points if they know nothing.
-func (m *Model) pool(t *target, q question) pool {
-	p := pool{points: make([]point, 0, 4*features.Window), components: make([]component, 0, 8)}
+var pools = sync.Pool{New: func() any { return new(pool) }}
+
+// pool collects what the groups of a job know; it has no values if they know nothing.
+// The caller releases it when done with it and with what it gave out.
+func (m *Model) pool(t *target, q *question) *pool {
+	p := pools.Get().(*pool)
+	p.target, p.values, p.uses, p.components = t, p.values[:0], p.uses[:0], p.components[:0]
+	clear(p.places[:])
 	rest := 1.0
-	for level, key := range q.keys {
-		g := m.history.Group(key)
-		if g == nil {
+	for level, runs := range q.runs {
+		if len(runs) == 0 {
 			continue
 		}
-		runs, all := g.At(q.at), level == features.NumLevels-1
+		all := level == features.NumLevels-1
 		for w := range numWays {
-			c := component{level: level, way: w, from: len(p.points)}
-			evidence := p.enter(t, &c, key, runs, q.ask)
-			if c.exact == 0 || evidence < faint && !(all && w == window) {
-				p.points = p.points[:c.from]
+			c := component{level: level, way: w, from: len(p.uses)}
+			p.enter(&c, q, runs)
+			if c.exact == 0 || c.evidence < faint && !(all && w == window) {
+				p.uses = p.uses[:c.from]
 				continue
 			}
-			c.to, c.size, c.share = len(p.points), size(evidence), rest
+			c.to, c.size, c.share = len(p.uses), size(c.evidence), rest
 			if !all || w != window {
 				c.share *= t.backoff.share(level, w, c.size)
 			}
 			rest -= c.share
-			p.scale(c.from, c.to, c.share/evidence)
 			p.components = append(p.components, c)
 		}
 		if rest < negligible && !q.deep {
 			break
 		}
 	}
-	p.scale(0, len(p.points), 1/(1-rest))
 	for i := range p.components {
-		p.components[i].share /= 1 - rest
+		c := &p.components[i]
+		c.share /= 1 - rest
+		for _, u := range p.uses[c.from:c.to] {
+			p.values[u.value].weight += u.weight * c.share / c.evidence
+		}
 	}
 	return p
 }
 
-// enter appends the points of a component and returns their weight, in runs' worth of evidence.
-func (p *pool) enter(t *target, c *component, key features.Key, runs []*features.Run, ask *features.Ask) float64 {
+func (p *pool) release() { pools.Put(p) }
+
+// empty reports whether the groups know nothing.
+func (p *pool) empty() bool { return len(p.components) == 0 }
+
+// enter appends what a component uses.
+func (p *pool) enter(c *component, q *question, runs []*features.Run) {
 	switch c.way {
 	case relative:
-		return p.enterRelative(t, c, runs, ask)
+		p.enterRelative(c, runs, q.ask)
 	case recent:
-		return p.enterHistory(t, c, key, runs, ask, ageingRecent, fewRuns)
+		if len(runs) > fewRuns {
+			p.enterHistory(c, q, runs, ageingRecent, fewRuns)
+		}
+	case window:
+		p.enterHistory(c, q, runs, ageing, len(runs))
 	}
-	return p.enterHistory(t, c, key, runs, ask, ageing, len(runs))
 }
 
-// enterHistory takes the newest runs, at most so many exact ones; none for the way
-// recent where the window has no more.
-func (p *pool) enterHistory(t *target, c *component, key features.Key, runs []*features.Run, ask *features.Ask, ageing float64, most int) (evidence float64) {
-	if c.way == recent && len(runs) <= most {
-		return 0
-	}
-	fit := t.linear.winner(key)
+// enterHistory takes the newest runs, at most so many exact ones.
+func (p *pool) enterHistory(c *component, q *question, runs []*features.Run, ageing float64, most int) {
+	fit := p.target.linear.winner(q.keys[c.level])
 	c.linear = fit != nil
 	age := 1.0
 	for _, r := range slices.Backward(runs) {
-		o := t.of(r)
+		o := p.target.of(r)
 		if !o.known {
 			continue
 		}
-		weight := age
+		var v int32
 		if fit != nil {
-			shift := fit.shift(&r.Ask, ask)
+			shift := fit.shift(&r.Ask, q.ask)
 			o.log += shift
-			weight *= math.Exp(-math.Abs(shift))
+			v = p.add(o, math.Exp(-math.Abs(shift)), nil, false)
+		} else if place, ok := p.place(r, false); ok {
+			v = *place - 1
 		} else {
-			weight *= t.similarity(&r.Ask, ask)
+			v = p.add(o, p.target.similarity(&r.Ask, q.ask), r, false)
+			*place = v + 1
 		}
-		p.points = append(p.points, point{o.log, weight, o.censored})
-		evidence += weight
+		p.use(c, v, age)
 		age *= ageing
-		if !o.censored {
-			if c.exact++; c.exact == most {
-				break
-			}
+		if c.exact == most {
+			break
 		}
 	}
-	return evidence
 }
 
 // enterRelative takes the runs for which the user had given a word, as a factor of it.
-func (p *pool) enterRelative(t *target, c *component, runs []*features.Run, ask *features.Ask) (evidence float64) {
-	word, ok := t.word(ask)
-	if !ok || t.fixesWord(features.Levels[c.level]) {
-		return 0
+func (p *pool) enterRelative(c *component, runs []*features.Run, ask *features.Ask) {
+	word, ok := p.target.word(ask)
+	if !ok || p.target.fixesWord(features.Levels[c.level]) {
+		return
 	}
 	age := 1.0
 	for _, r := range slices.Backward(runs) {
-		o := t.of(r)
-		said, ok := t.word(&r.Ask)
+		o := p.target.of(r)
+		said, ok := p.target.word(&r.Ask)
 		if !o.known || !ok {
 			continue
 		}
-		p.points = append(p.points, point{o.log - said + word, age, o.censored})
-		evidence += age
+		place, known := p.place(r, true)
+		if !known {
+			o.log += word - said
+			*place = p.add(o, 1, r, true) + 1
+		}
+		p.use(c, *place-1, age)
 		age *= ageing
-		if !o.censored {
-			c.exact++
+	}
+}
+
+// use adds a value to a component.
+func (p *pool) use(c *component, v int32, age float64) {
+	weight := age * p.values[v].similarity
+	p.uses = append(p.uses, use{v, weight})
+	c.evidence += weight
+	if !p.values[v].censored {
+		c.exact++
+	}
+}
+
+func (p *pool) add(o observation, similarity float64, r *features.Run, relative bool) int32 {
+	p.values = append(p.values, value{point{log: o.log, censored: o.censored}, similarity, r, relative})
+	return int32(len(p.values) - 1)
+}
+
+// place returns where a run's place in values is kept, and whether it has one.
+func (p *pool) place(r *features.Run, relative bool) (*int32, bool) {
+	h := r.Sequence << 1
+	if relative {
+		h++
+	}
+	for ; ; h++ {
+		place := &p.places[h%slots]
+		if *place == 0 {
+			return place, false
+		}
+		if v := &p.values[*place-1]; v.run == r && v.relative == relative {
+			return place, true
 		}
 	}
-	return evidence
 }
 
-func (p *pool) scale(from, to int, factor float64) {
-	for i := from; i < to; i++ {
-		p.points[i].weight *= factor
-	}
-}
-
-// distribution gives up the pool for the distribution of its points.
+// distribution returns the distribution of the pool's values, which shares its memory.
 func (p *pool) distribution() distribution {
 	var d distribution
 	var share [features.NumLevels]float64
@@ -168,6 +226,10 @@ func (p *pool) distribution() distribution {
 		if c.level == d.level && c.exact >= d.exact {
 			d.exact, d.linear = c.exact, c.linear
 		}
+	}
+	p.points = p.points[:0]
+	for i := range p.values {
+		p.points = append(p.points, p.values[i].point)
 	}
 	d.points = productLimit(p.points)
 	return d

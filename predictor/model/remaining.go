@@ -22,8 +22,10 @@ func (m *Model) Remaining(s *predictor.JobSpec, elapsed time.Duration) predictor
 		return m.Estimate(s).Runtime
 	}
 	elapsed = min(elapsed, predictor.MaxDuration)
-	keys, ask := features.KeysOf(s), features.AskOf(s)
-	p := m.pool(&m.runtime, question{keys: &keys, ask: &ask, deep: true})
+	question := m.question(s)
+	question.deep = true
+	p := m.pool(&m.runtime, question)
+	defer p.release()
 	d := p.distribution()
 	log := features.LogSeconds(elapsed)
 	longer := d.above(log)
