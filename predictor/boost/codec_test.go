@@ -17,7 +17,7 @@ func encoded(t testing.TB, f *Forest) []byte {
 
 func TestRoundTrip(t *testing.T) {
 	rows := synthetic(t, 2000, 6, 1)
-	f := fit(t, rows, Options{Trees: 20})
+	f := mustFit(t, rows, Options{Trees: 20})
 	b := encoded(t, f)
 	var back Forest
 	if err := back.UnmarshalBinary(b); err != nil {
@@ -48,7 +48,7 @@ func TestRoundTrip(t *testing.T) {
 // FuzzUnmarshal: whatever decodes predicts a finite number and encodes to itself.
 func FuzzUnmarshal(f *testing.F) {
 	rows := synthetic(f, 300, 4, 1)
-	f.Add(encoded(f, fit(f, rows, Options{Trees: 2, Leaves: 4})))
+	f.Add(encoded(f, mustFit(f, rows, Options{Trees: 2, Leaves: 4})))
 	f.Add(encoded(f, &Forest{width: 1, gains: make([]float64, 1)}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var forest Forest

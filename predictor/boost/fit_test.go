@@ -2,7 +2,6 @@ package boost
 
 import (
 	"bytes"
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"runtime"
@@ -47,38 +46,7 @@ func synthetic(t testing.TB, n, width int, seed uint64) *Rows {
 	return rows
 }
 
-func BenchmarkFit(b *testing.B) {
-	for _, n := range []int{10_000, 100_000, 320_000, 1_000_000} {
-		rows := synthetic(b, n, 40, 1)
-		for name, loss := range map[string]Loss{"squared": Squared(), "p90": Pinball(0.9)} {
-			b.Run(fmt.Sprintf("rows=%d/loss=%s", n, name), func(b *testing.B) {
-				b.ReportAllocs()
-				for b.Loop() {
-					if _, err := Fit(rows, 0, n, Options{Loss: loss}); err != nil {
-						b.Fatal(err)
-					}
-				}
-				b.ReportMetric(b.Elapsed().Seconds()/float64(b.N)/float64(n)*1e6, "µs/row")
-			})
-		}
-	}
-}
-
-func BenchmarkPredict(b *testing.B) {
-	rows := synthetic(b, 20_000, 40, 1)
-	f, err := Fit(rows, 0, rows.Len(), Options{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.ReportAllocs()
-	i := 0
-	for b.Loop() {
-		f.Predict(rows.row(i))
-		i = (i + 1) % rows.Len()
-	}
-}
-
-func fit(t testing.TB, rows *Rows, o Options) *Forest {
+func mustFit(t testing.TB, rows *Rows, o Options) *Forest {
 	t.Helper()
 	f, err := Fit(rows, 0, rows.Len(), o)
 	if err != nil {
@@ -87,19 +55,23 @@ func fit(t testing.TB, rows *Rows, o Options) *Forest {
 	return f
 }
 
+// of is the loss of a residual.
+func (l Loss) of(residual float64) float64 {
+	size, factor := math.Abs(residual), l.under()
+	if residual < 0 {
+		factor = l.over()
+	}
+	if l.linear {
+		return factor * size
+	}
+	return factor * size * size
+}
+
 // price is the mean loss of a forest on rows.
 func price(f *Forest, rows *Rows, l Loss) float64 {
 	total := 0.0
 	for i, y := range rows.targets {
-		r := y - f.Predict(rows.row(i))
-		e, factor := math.Abs(r), l.under
-		if r < 0 {
-			factor = l.over
-		}
-		if !l.linear {
-			e *= e
-		}
-		total += factor * e / float64(rows.Len())
+		total += l.of(y-f.Predict(rows.row(i))) / float64(rows.Len())
 	}
 	return total
 }
@@ -107,7 +79,7 @@ func price(f *Forest, rows *Rows, l Loss) float64 {
 func TestTrainingLossFalls(t *testing.T) {
 	rows := synthetic(t, 3000, 8, 2)
 	for _, loss := range []Loss{Squared(), Absolute(), Pinball(0.9), Asymmetric(1, 4)} {
-		f := fit(t, rows, Options{Loss: loss, Trees: 30})
+		f := mustFit(t, rows, Options{Loss: loss, Trees: 30})
 		last := math.Inf(1)
 		for trees := range len(f.trees) + 1 {
 			some := &Forest{base: f.base, trees: f.trees[:trees]}
@@ -131,7 +103,7 @@ func TestSameBytes(t *testing.T) {
 		var first []byte
 		for _, processors := range []int{1, 2, 4} {
 			runtime.GOMAXPROCS(processors)
-			b := encoded(t, fit(t, rows, o))
+			b := encoded(t, mustFit(t, rows, o))
 			if first == nil {
 				first = b
 			}
@@ -146,7 +118,7 @@ func TestSameBytes(t *testing.T) {
 func TestCoverage(t *testing.T) {
 	rows, fresh := synthetic(t, 20_000, 6, 4), synthetic(t, 20_000, 6, 5)
 	for _, level := range []float64{0.1, 0.5, 0.9} {
-		f := fit(t, rows, Options{Loss: Pinball(level)})
+		f := mustFit(t, rows, Options{Loss: Pinball(level)})
 		below := 0
 		for i, y := range fresh.targets {
 			if y <= f.Predict(fresh.row(i)) {

@@ -10,53 +10,50 @@ import (
 // A Loss is the price of an error: its size or its square, times one factor if the prediction was
 // too high and another if it was too low. The zero Loss is Squared.
 type Loss struct {
-	linear      bool    // the size, not the square
-	over, under float64 // both 0: the zero Loss
+	linear bool    // the size, not the square
+	tilt   float64 // share of the factor for too low in the sum of the two, less a half
 }
 
-// Squared is least by the mean.
-func Squared() Loss { return Asymmetric(1, 1) }
+// Squared is least at the mean.
+func Squared() Loss { return Loss{} }
 
-// Absolute is least by the median.
+// Absolute is least at the median.
 func Absolute() Loss { return Pinball(0.5) }
 
-// Pinball is least by the quantile at level, within 0 and 1.
-func Pinball(level float64) Loss { return Loss{linear: true, over: 1 - level, under: level} }
+// Pinball is least at the quantile of a level between 0 and 1.
+func Pinball(level float64) Loss { return Loss{linear: true, tilt: level - 0.5} }
 
-// Asymmetric charges the squared error, times over where the prediction was too high, times under
-// where it was too low; both are positive. It is least by an expectile (Newey and Powell, 1987).
-// Other than the square of an over-prediction and the size of an under-prediction (Gaussier et
-// al., SC'15), it prefers the same forest whatever the unit of the target.
-func Asymmetric(over, under float64) Loss { return Loss{over: over, under: under} }
+// Asymmetric is the square of the error times over where the prediction was too high, times under
+// where it was too low; both are positive. It is least at an expectile (Newey and Powell, 1987).
+// Unlike the square of an over-prediction with the size of an under-prediction (Gaussier et al.,
+// SC'15), it comes to the same predictions in whatever unit the target is.
+func Asymmetric(over, under float64) Loss { return Loss{tilt: under/(over+under) - 0.5} }
 
-// check fills in the zero Loss.
-func (l *Loss) check() error {
-	if *l == (Loss{}) {
-		*l = Squared()
+func (l Loss) over() float64  { return 0.5 - l.tilt }
+func (l Loss) under() float64 { return 0.5 + l.tilt }
+
+func (l Loss) check() error {
+	if !(min(l.over(), l.under()) >= 1e-6) { // NaN as well
+		return fmt.Errorf("a loss of %g for too high, %g for too low: neither may be under 1e-6 of the sum", l.over(), l.under())
 	}
-	if !(l.over > 0 && l.under > 0 && l.over/l.under < 1e6 && l.under/l.over < 1e6) {
-		return fmt.Errorf("a loss of %g for too high and %g for too low: neither may be zero, nor a million times the other", l.over, l.under)
-	}
-	// Only the ratio matters: gradients are of the size of residuals.
-	largest := max(l.over, l.under)
-	l.over, l.under = l.over/largest, l.under/largest
 	return nil
 }
 
-// gradient is the direction and the strength in which a prediction should move, that leaves a
-// residual: the target less the prediction.
+// gradient is how strongly a prediction should move that leaves a residual, the target less the
+// prediction; up to a factor that all residuals share.
 func (l Loss) gradient(residual float64) float64 {
-	factor := l.under
+	factor := l.under()
 	if residual < 0 {
-		factor = l.over
+		factor = l.over()
 	}
-	if !l.linear {
+	switch {
+	case !l.linear:
 		return factor * residual
-	}
-	if residual == 0 {
+	case residual == 0:
 		return 0
+	default:
+		return math.Copysign(factor, residual)
 	}
-	return math.Copysign(factor, residual)
 }
 
 // A sample is a value and its weight.
@@ -65,39 +62,74 @@ type sample struct{ value, weight float64 }
 // best returns the prediction of least loss for samples, at least one. It reorders them.
 func (l Loss) best(samples []sample) float64 {
 	if l.linear {
-		return quantile(samples, l.under/(l.over+l.under))
+		return quantile(samples, l.under())
 	}
-	return expectile(samples, l.over, l.under)
+	return expectile(samples, l.over(), l.under())
 }
 
 // quantile is the value under which the share level of the weight lies; halfway between two if
 // the share is met between them.
 func quantile(samples []sample, level float64) float64 {
-	slices.SortFunc(samples, func(a, b sample) int { return cmp.Compare(a.value, b.value) })
 	total := 0.0
 	for _, s := range samples {
 		total += s.weight
 	}
-	const rounding = 1e-9
-	below := 0.0
-	for i, s := range samples {
-		below += s.weight
-		if below > level*total*(1+rounding) || i == len(samples)-1 {
-			return s.value
-		}
-		if below > level*total*(1-rounding) {
-			return (s.value + samples[i+1].value) / 2
-		}
-	}
-	panic("unreachable")
+	lower := selectAt(samples, level*total*(1-1e-9))
+	upper := selectAt(samples, level*total*(1+1e-9))
+	return lower + (upper-lower)/2
 }
 
-// expectile is the value at which the weighted residuals above it, times under, and those below
-// it, times over, cancel: the mean if the two are the same. Each step is the mean by the factors
-// of the step before, Newton's method on a convex function of parabolic pieces.
+// selectAt returns the least value such that the samples up to and including it weigh more than
+// the given weight, or the largest value if there is none.
+func selectAt(samples []sample, weight float64) float64 {
+	for tries := 0; len(samples) > 16 && tries < 32; tries++ {
+		pivot := median3(samples[0].value, samples[len(samples)/2].value, samples[len(samples)-1].value)
+		// Below the pivot: up to below. Equal to it: up to i. Above it: from above.
+		below, above := 0, len(samples)
+		var less, equal float64
+		for i := 0; i < above; {
+			switch s := samples[i]; {
+			case s.value < pivot:
+				less += s.weight
+				samples[i], samples[below] = samples[below], s
+				below++
+				i++
+			case s.value > pivot:
+				above--
+				samples[i], samples[above] = samples[above], s
+			default:
+				equal += s.weight
+				i++
+			}
+		}
+		switch {
+		case less > weight:
+			samples = samples[:below]
+		case less+equal > weight || above == len(samples):
+			return pivot
+		default:
+			samples, weight = samples[above:], weight-less-equal
+		}
+	}
+	// Few are left, or the pivots were bad.
+	slices.SortFunc(samples, func(a, b sample) int { return cmp.Compare(a.value, b.value) })
+	for _, s := range samples {
+		if weight -= s.weight; weight < 0 {
+			return s.value
+		}
+	}
+	return samples[len(samples)-1].value
+}
+
+func median3(a, b, c float64) float64 { return max(min(a, b), min(max(a, b), c)) }
+
+// expectile is the value at which the residuals above it, times under, and those below it, times
+// over, cancel: the mean if the two are the same. Each step is the mean by the factors of the step
+// before: Newton's method on a convex function of parabolic pieces, which ends once no sample
+// changes sides.
 func expectile(samples []sample, over, under float64) float64 {
 	at := math.Inf(-1)
-	for {
+	for range 100 {
 		var sum, weight float64
 		for _, s := range samples {
 			w := s.weight * under
@@ -108,9 +140,10 @@ func expectile(samples []sample, over, under float64) float64 {
 			weight += w
 		}
 		next := sum / weight
-		if over == under || math.Abs(next-at) <= 1e-12*math.Abs(next) {
+		if next == at || over == under {
 			return next
 		}
 		at = next
 	}
+	return at // to within rounding
 }

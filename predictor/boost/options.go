@@ -15,11 +15,11 @@ type Options struct {
 	// Leaves is the largest number of leaves of a tree, 2 to 32768; 31 by default, as LightGBM
 	// has it: about as many as a tree five splits deep.
 	Leaves int
-	// MinRows is the least weight of a leaf, in rows of average weight; 20 by default. It is what
+	// MinRows is the least weight of a leaf: of rows, if each weighs 1; 20 by default. It is what
 	// keeps a leaf's quantile from being that of a handful.
 	MinRows int
-	// L2 draws the values of leaves to zero as that many rows of average weight with no residual
-	// would; 0 by default, as MinRows bounds the noise already.
+	// L2 draws the mean of a leaf to zero as rows of that weight without a residual would, and the
+	// other kinds of value in the same proportion; 0 by default, as MinRows bounds the noise.
 	L2 float64
 	// Bins is the largest number of bins that the values of a feature are sorted into, 2 to 255,
 	// apart from the one for missing values; 255 by default.
