@@ -235,6 +235,7 @@ func (d *reader) run() *Run {
 	r.Inputs = make([]Input, d.count(10))
 	for i := range r.Inputs {
 		r.Inputs[i].Name = d.text()
+		r.Inputs[i].Slot = slotOf(r.Inputs[i].Name)
 		r.Inputs[i].Declared = d.uint() != 0
 		r.Inputs[i].Value = math.Float64frombits(binary.LittleEndian.Uint64(d.bytes(8)))
 		if x := r.Inputs[i].Value; math.IsNaN(x) || math.IsInf(x, 0) {

@@ -19,7 +19,13 @@ type Input struct {
 	// Declared is set if the user says that it matters: a feature. The rest is what
 	// the command and the requests happen to contain.
 	Declared bool
+	// Slot is below InputSlots and the same for the same name; two names may share
+	// one. It is -1 for what every job has.
+	Slot int8
 }
+
+// InputSlots is the number of slots that inputs are spread over.
+const InputSlots = 16
 
 // maxInputs is how many inputs of a job are kept: a regression over a window of runs
 // can use no more.
@@ -31,7 +37,7 @@ func inputsOf(s *predictor.JobSpec) []Input {
 	in := make([]Input, 0, 8)
 	add := func(name string, x float64, declared bool) {
 		if len(in) < maxInputs && !math.IsNaN(x) && !math.IsInf(x, 0) {
-			in = append(in, Input{name, math.Copysign(math.Log1p(math.Abs(x)), x), declared})
+			in = append(in, Input{name, math.Copysign(math.Log1p(math.Abs(x)), x), declared, slotOf(name)})
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Features)) {
@@ -47,6 +53,14 @@ func inputsOf(s *predictor.JobSpec) []Input {
 	arguments(s.Command, func(name string, x float64) { add(name, x, false) })
 	slices.SortStableFunc(in, func(a, b Input) int { return cmp.Compare(a.Name, b.Name) })
 	return slices.CompactFunc(in, func(a, b Input) bool { return a.Name == b.Name })
+}
+
+// slotOf returns the slot of an input. The names of what the user chose have a dot.
+func slotOf(name string) int8 {
+	if strings.IndexByte(name, '.') < 0 {
+		return -1
+	}
+	return int8(fnvOffset.text(name) % InputSlots)
 }
 
 // arguments finds the numbers in a command: "--n=5", "-n 5", "n=5"; a bare number

@@ -50,7 +50,7 @@ const (
 	levelName     = 4
 	levelTemplate = 5
 	levelCommand  = 6
-	levelUser     = 9
+	LevelUser     = 9
 	levelQueue    = 13
 	levelAll      = NumLevels - 1
 )
@@ -84,7 +84,7 @@ func (k *Keys) Own() []int {
 			own = append(own, level)
 		}
 	}
-	for _, level := range [...]int{levelUser, levelQueue, levelAll} {
+	for _, level := range [...]int{LevelUser, levelQueue, levelAll} {
 		if len(own) == 0 && k[level] != 0 {
 			own = append(own, level)
 		}

@@ -12,7 +12,7 @@ import (
 )
 
 // Schema is the version of the artifact's format that Encode writes.
-const Schema = 1
+const Schema = 2
 
 // magic starts every artifact.
 const magic = "RUNCASTM"
@@ -34,7 +34,9 @@ const MaxArtifact = 1 << 30
 // Encode writes the model as an artifact.
 func (m *Model) Encode(w io.Writer) error {
 	var c codec
-	c.model(m)
+	if c.model(m); c.err != nil {
+		return c.err
+	}
 	content, err := m.history.AppendBinary(c.b)
 	if err != nil {
 		return err
@@ -63,8 +65,8 @@ func Decode(r io.Reader) (*Model, error) {
 	rest := header[len(magic):]
 	if schema := binary.LittleEndian.Uint32(rest); schema > Schema {
 		return nil, fmt.Errorf("artifact: schema %d, at most %d is known: %w", schema, Schema, predictor.ErrNewerSchema)
-	} else if schema == 0 {
-		return nil, fmt.Errorf("artifact: schema 0: %w", predictor.ErrDamaged)
+	} else if schema < Schema {
+		return nil, fmt.Errorf("artifact: schema %d is no longer read, train again: %w", schema, predictor.ErrDamaged)
 	}
 	size, sum := binary.LittleEndian.Uint64(rest[4:]), rest[12:]
 	if size > MaxArtifact {

@@ -1,86 +1,101 @@
 package model
 
 import (
+	"math"
+	"slices"
+
 	"github.com/runcast/runcast/predictor"
 	"github.com/runcast/runcast/predictor/features"
 )
 
 // calibration learns at which levels the distributions have to be read for their
-// quantiles to cover what they say: after each value that comes, the level of a
-// quantile moves up if the value was above it and down if not, such that the moves
-// cancel when the coverage is right (adaptive conformal inference: Gibbs and Candès,
-// NeurIPS 2021). It needs no assumption on what the distributions are wrong about.
+// quantiles to cover what they say: at those under which that share of the latest
+// values has fallen (rolling conformal prediction: Vovk, Gammerman and Shafer, 2005;
+// the scores are ranks, as with Chernozhukov, Wüthrich and Zhu, PNAS 2021). It needs
+// no assumption on what the distributions are wrong about.
 //
 // It does so separately (Mondrian conformal prediction) for each level of the
 // hierarchy that an estimate rests on, and, for the upper quantiles, which decide how
 // many seconds an error costs, for each magnitude of the estimate.
 type calibration struct {
-	low  [features.NumLevels]cell // P10 and P50
-	high [magnitudes]cell         // P90 and P99
-}
-
-// A cell is the levels at which two neighbouring quantiles are read.
-type cell struct {
-	level [2]float64
-	seen  float64 // values that came
+	low  [features.NumLevels]scores // P10 and P50
+	high [magnitudes]scores         // P90 and P99
 }
 
 const (
 	// magnitudes is the number of classes of a p90, each a factor of e wide.
 	magnitudes = 12
-	// slowest is how far one miss moves a level in the long run. Bursts of hundreds of
-	// like jobs come together: at 0.01 they drag the level about, and the coverage
-	// of what was served suffers.
-	slowest = 0.001
-	// warmUp makes the first moves larger: 1/(warmUp + values seen).
-	warmUp = 50
+	// latestScores is how many scores count. With 500, bursts of hundreds of like jobs
+	// drag the levels about, and the coverage of what was served suffers.
+	latestScores = 2048
+	// priorScores is how many the nominal level weighs as much as.
+	priorScores = 50
+	// early is the share of the upper misses that is aimed for. What was served misses
+	// a little more than what is looked up when the value has come, by a model that has
+	// learned in between: half a point at the p90.
+	early = 0.95
 	// Levels stay within these.
 	lowest, highest = 0.001, 0.999
 )
 
-func newCalibration() calibration {
-	var c calibration
-	for i := range c.low {
-		c.low[i].level = [2]float64{predictor.Levels[0], predictor.Levels[1]}
-	}
-	for i := range c.high {
-		c.high[i].level = [2]float64{predictor.Levels[2], predictor.Levels[3]}
-	}
-	return c
+// scores are the shares of the mass that distributions had below the values that came.
+type scores struct {
+	latest []float32 // a ring, once it is full
+	oldest int       // place in it of the next
+	sorted []float32
 }
 
-// cells returns those that apply to a distribution, for the lower and the upper two quantiles.
-func (c *calibration) cells(d *distribution, smallest float64) [2]*cell {
+func (s *scores) add(below float32) {
+	if len(s.latest) < latestScores {
+		s.latest = append(s.latest, below)
+	} else {
+		i, _ := slices.BinarySearch(s.sorted, s.latest[s.oldest])
+		s.sorted = slices.Delete(s.sorted, i, i+1)
+		s.latest[s.oldest] = below
+		s.oldest = (s.oldest + 1) % latestScores
+	}
+	i, _ := slices.BinarySearch(s.sorted, below)
+	s.sorted = slices.Insert(s.sorted, i, below)
+}
+
+// level returns the level at which to read the quantile of a nominal level.
+func (s *scores) level(nominal float64) float64 {
+	if nominal > 0.5 {
+		nominal = 1 - early*(1-nominal)
+	}
+	n := float64(len(s.sorted))
+	read := highest
+	if k := int(math.Ceil(nominal * (n + 1))); k <= len(s.sorted) {
+		read = float64(s.sorted[k-1]) + 1e-6 // more than the score, whichever way it was rounded
+	}
+	read = (n*read + priorScores*nominal) / (n + priorScores)
+	return min(max(read, lowest), highest)
+}
+
+// of returns the scores that apply to a distribution, for the lower and the upper two
+// quantiles. smallest is the logarithm at which the magnitudes begin.
+func (c *calibration) of(d *distribution, smallest float64) [2]*scores {
 	p90 := d.quantile(predictor.Levels[2])
-	return [2]*cell{&c.low[d.level], &c.high[int(min(max(p90-smallest, 0), magnitudes-1))]}
+	return [2]*scores{&c.low[d.level], &c.high[int(min(max(p90-smallest, 0), magnitudes-1))]}
 }
 
-// learn compares what d says with the value that came. smallest is the logarithm at
-// which the magnitudes begin.
+// learn compares what d says with the value that came.
 func (c *calibration) learn(d *distribution, smallest, came float64) {
-	for half, cell := range c.cells(d, smallest) {
-		cell.seen++
-		move := max(slowest, 1/(warmUp+cell.seen))
-		for i := range cell.level {
-			nominal := predictor.Levels[2*half+i]
-			if came <= d.quantile(cell.level[i]) {
-				nominal--
-			}
-			cell.level[i] = min(max(cell.level[i]+move*nominal, lowest), highest)
-		}
+	below := float32(d.below(came))
+	for _, s := range c.of(d, smallest) {
+		s.add(below)
 	}
 }
 
 // read returns the quantiles of d at the levels learned, in ascending order.
 func (c *calibration) read(d *distribution, smallest float64) [len(predictor.Levels)]float64 {
 	var q [len(predictor.Levels)]float64
-	for half, cell := range c.cells(d, smallest) {
-		for i, level := range cell.level {
-			q[2*half+i] = d.quantile(level)
+	of := c.of(d, smallest)
+	for i, nominal := range predictor.Levels {
+		q[i] = d.quantile(of[i/2].level(nominal))
+		if i > 0 {
+			q[i] = max(q[i], q[i-1])
 		}
-	}
-	for i := 1; i < len(q); i++ {
-		q[i] = max(q[i], q[i-1])
 	}
 	return q
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/runcast/runcast/predictor"
+	"github.com/runcast/runcast/predictor/boost"
 	"github.com/runcast/runcast/predictor/features"
 )
 
@@ -61,6 +62,22 @@ func (c *codec) float(x *float64, least, most float64) {
 	}
 }
 
+func (c *codec) float32(x *float32, least, most float32) {
+	if !c.taking {
+		c.b = binary.LittleEndian.AppendUint32(c.b, math.Float32bits(*x))
+		return
+	}
+	*x = 0
+	if len(c.b) < 4 {
+		c.fail("too short")
+		return
+	}
+	*x, c.b = math.Float32frombits(binary.LittleEndian.Uint32(c.b)), c.b[4:]
+	if !(*x >= least && *x <= most) {
+		c.fail("%g is not from %g to %g", *x, least, most)
+	}
+}
+
 func (c *codec) time(t *time.Time) {
 	seconds, nanos := uint64(t.Unix()), uint64(t.Nanosecond())
 	c.uint(&seconds)
@@ -71,17 +88,23 @@ func (c *codec) time(t *time.Time) {
 }
 
 func (c *codec) text(s *string) {
-	n := len(*s)
+	b := []byte(*s)
+	c.bytes(&b)
+	*s = string(b)
+}
+
+func (c *codec) bytes(b *[]byte) {
+	n := len(*b)
 	c.int(&n)
 	if !c.taking {
-		c.b = append(c.b, *s...)
+		c.b = append(c.b, *b...)
 		return
 	}
 	if n > len(c.b) {
-		c.fail("a text of %d bytes does not fit", n)
-		return
+		c.fail("%d bytes do not fit", n)
+		n = 0
 	}
-	*s, c.b = string(c.b[:n]), c.b[n:]
+	*b, c.b = c.b[:n], c.b[n:]
 }
 
 // number is how many elements of at least size bytes follow.
@@ -115,19 +138,56 @@ func (c *codec) target(t *target) {
 		}
 	}
 	for i := range t.calibration.low {
-		c.cell(&t.calibration.low[i])
+		c.scores(&t.calibration.low[i])
 	}
 	for i := range t.calibration.high {
-		c.cell(&t.calibration.high[i])
+		c.scores(&t.calibration.high[i])
 	}
 	c.regressions(t.linear)
+	c.tilt(&t.tilt)
 }
 
-func (c *codec) cell(k *cell) {
-	for i := range k.level {
-		c.float(&k.level[i], lowest, highest)
+// scores are taken oldest first.
+func (c *codec) scores(s *scores) {
+	n := len(s.latest)
+	c.number(&n, 4)
+	for i := range n {
+		var below float32
+		if !c.taking {
+			below = s.latest[(s.oldest+i)%n]
+		}
+		if c.float32(&below, 0, 2); c.taking {
+			s.add(below)
+		}
 	}
-	c.float(&k.seen, 0, math.MaxFloat64)
+}
+
+func (c *codec) tilt(t *tilt) {
+	for i := range t.trust {
+		c.float(&t.trust[i].product, -math.MaxFloat64, math.MaxFloat64)
+		c.float(&t.trust[i].square, 0, math.MaxFloat64)
+	}
+	var forest []byte
+	if !c.taking && t.forest != nil {
+		var err error
+		if forest, err = t.forest.AppendBinary(nil); err != nil {
+			c.fail("%v", err)
+		}
+	}
+	c.bytes(&forest)
+	if !c.taking {
+		return
+	}
+	t.rows, t.forest = nil, nil
+	if len(forest) == 0 {
+		return
+	}
+	t.forest = new(boost.Forest)
+	if err := t.forest.UnmarshalBinary(forest); err != nil {
+		c.fail("%v", err)
+	} else if t.forest.Width() != numColumns {
+		c.fail("a forest on %d columns, not %d", t.forest.Width(), numColumns)
+	}
 }
 
 func (c *codec) regressions(rs regressions) {

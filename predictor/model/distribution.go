@@ -63,6 +63,23 @@ func (d *distribution) quantile(level float64) float64 {
 	return d.points[len(d.points)-1].log
 }
 
+// below returns the mass below log.
+func (d *distribution) below(log float64) float64 {
+	sum := 0.0
+	for _, p := range d.points {
+		if p.log >= log {
+			break
+		}
+		sum += p.weight
+	}
+	return min(sum, 1) // not more by rounding
+}
+
+// rank returns the mass below log and half of that at log.
+func (d *distribution) rank(log float64) float64 {
+	return (d.below(log) + d.below(math.Nextafter(log, math.Inf(1)))) / 2
+}
+
 // mean returns the expected value on the linear scale; mass beyond the last point
 // counts as that point.
 func (d *distribution) mean() float64 {

@@ -14,7 +14,9 @@
 //     history, its runs enter as if they had had this job's inputs (linear).
 //  2. Censoring. A run that failed or was stopped says "longer than this": its weight
 //     goes to the longer runs of the pool (productLimit).
-//  3. Calibration. The pool is read at the levels that have made its quantiles cover
+//  3. Tilt. Boosted trees, which look at what the pool does not, move the weight
+//     towards the longer or the shorter runs (tilt).
+//  4. Calibration. The pool is read at the levels that have made its quantiles cover
 //     what they say (calibration).
 //
 // All of it is learned online and causally: when a job has finished, the model looks

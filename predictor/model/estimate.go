@@ -26,7 +26,7 @@ func (m *Model) estimateRuntime(q *question, s *predictor.JobSpec) predictor.Est
 	defer p.release()
 	e := unknown(s)
 	if !p.empty() {
-		d := p.distribution()
+		d := m.runtime.distribution(p, q)
 		e = predictor.Estimate{
 			Runtime:     quantiles(m.runtime.calibration.read(&d, m.runtime.smallest), time.Second),
 			MeanRuntime: scale(d.mean(), time.Second),
@@ -44,7 +44,7 @@ func (m *Model) estimateMemory(q *question, e *predictor.Estimate) {
 	p := m.pool(&m.memory, q)
 	defer p.release()
 	if !p.empty() {
-		d := p.distribution()
+		d := m.memory.distribution(p, q)
 		e.PeakMemory = quantiles(m.memory.calibration.read(&d, m.memory.smallest), predictor.Bytes(1))
 	}
 }
@@ -52,7 +52,7 @@ func (m *Model) estimateMemory(q *question, e *predictor.Estimate) {
 // question asks about a job as of now.
 func (m *Model) question(s *predictor.JobSpec) *question {
 	keys, ask := features.KeysOf(s), features.AskOf(s)
-	return &question{keys: &keys, ask: &ask, runs: m.history.View(&keys, time.Time{})}
+	return &question{at: s.Submitted, keys: &keys, ask: &ask, runs: m.history.View(&keys, time.Time{})}
 }
 
 // family names the kind of estimator behind a distribution.

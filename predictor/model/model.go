@@ -23,14 +23,14 @@ type Model struct {
 	limits  limits
 }
 
-// New returns a model that has observed nothing. The seed is for the random
-// choices of estimators that make any.
+// New returns a model that has observed nothing. The seed is for the random choices
+// that the fit of its trees makes.
 func New(seed uint64) *Model {
 	return &Model{
 		seed:    seed,
 		history: features.NewState(),
-		runtime: target{quantity: runtimeQuantity, calibration: newCalibration(), linear: regressions{}},
-		memory:  target{quantity: memoryQuantity, calibration: newCalibration(), linear: regressions{}},
+		runtime: target{quantity: runtimeQuantity, linear: regressions{}, tilt: newTilt(seed)},
+		memory:  target{quantity: memoryQuantity, linear: regressions{}},
 	}
 }
 
@@ -49,7 +49,7 @@ func (m *Model) Observe(r predictor.JobRecord) {
 	keys := features.KeysOf(&r.JobSpec)
 	run, added := m.history.Observe(&r, &keys, func(run *features.Run) {
 		m.limits.learn(run, r.RuntimeLimit)
-		q := question{keys: &keys, ask: &run.Ask, runs: m.history.View(&keys, run.Submitted)}
+		q := question{at: run.Submitted, keys: &keys, ask: &run.Ask, runs: m.history.View(&keys, run.Submitted)}
 		m.learn(&m.runtime, run, &q)
 		m.learn(&m.memory, run, &q)
 	})
@@ -78,6 +78,10 @@ func (m *Model) learn(t *target, run *features.Run, q *question) {
 		return
 	}
 	d := p.distribution()
+	var x columns
+	q.columns(t, &d, &x)
+	t.tilt.learn(&d, &x, o.log)
+	t.tilt.apply(&d, &x)
 	t.calibration.learn(&d, t.smallest, o.log)
 	t.backoff.learn(p, o.log)
 }

@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/runcast/runcast/predictor/features"
 )
@@ -22,6 +23,7 @@ const (
 
 // A question is what a model is asked: what the runs of a job's groups say of it.
 type question struct {
+	at   time.Time // of submission; zero if not known
 	keys *features.Keys
 	ask  *features.Ask
 	runs features.View

@@ -26,9 +26,12 @@ func (m *Model) Remaining(s *predictor.JobSpec, elapsed time.Duration) predictor
 	question.deep = true
 	p := m.pool(&m.runtime, question)
 	defer p.release()
-	d := p.distribution()
 	log := features.LogSeconds(elapsed)
-	longer := d.above(log)
+	var longer distribution
+	if !p.empty() {
+		d := m.runtime.distribution(p, question)
+		longer = d.above(log)
+	}
 	var q [len(predictor.Levels)]float64
 	for i, level := range predictor.Levels {
 		if len(longer.points) < fewestAbove {

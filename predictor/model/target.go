@@ -14,6 +14,7 @@ type target struct {
 	backoff     backoff
 	calibration calibration
 	linear      regressions
+	tilt        tilt
 }
 
 // A quantity is how a target is read.

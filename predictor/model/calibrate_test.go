@@ -1,0 +1,66 @@
+package model
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/runcast/runcast/predictor"
+)
+
+// What the distribution says is too narrow, then too wide: the quantiles cover what
+// they should all the same.
+func TestCalibrationCovers(t *testing.T) {
+	random := rand.New(rand.NewPCG(5, 6))
+	var d distribution
+	for range 200 {
+		d.points = append(d.points, point{log: 10 + random.NormFloat64(), weight: 1. / 200})
+	}
+	d.points = productLimit(d.points)
+	var c calibration
+	for _, spread := range []float64{2, 0.5} {
+		const warm, judged = 2 * latestScores, 20000
+		var covered [len(predictor.Levels)]float64
+		for i := range warm + judged {
+			came := 10 + spread*random.NormFloat64()
+			if i >= warm {
+				for l, q := range c.read(&d, 2) {
+					if came <= q {
+						covered[l] += 1. / judged
+					}
+				}
+			}
+			c.learn(&d, 2, came)
+		}
+		// Beyond its last point a distribution cannot reach.
+		most := (1 + math.Erf((d.points[199].log-10)/spread/math.Sqrt2)) / 2
+		for l, nominal := range predictor.Levels {
+			want := min(nominal, most)
+			if math.Abs(covered[l]-want) > 0.02 {
+				t.Errorf("spread %g: quantile %g covers %.3f, want %.3f", spread, nominal, covered[l], want)
+			}
+		}
+	}
+}
+
+func TestCalibrationBegins(t *testing.T) {
+	var s scores
+	for _, nominal := range predictor.Levels {
+		if got := s.level(nominal); math.Abs(got-nominal) > 0.01 {
+			t.Errorf("level %g is read at %g before anything came", nominal, got)
+		}
+	}
+}
+
+func TestScoresForgetTheOldest(t *testing.T) {
+	var s scores
+	for range latestScores {
+		s.add(0.9)
+	}
+	for range latestScores {
+		s.add(0.2)
+	}
+	if got := s.level(0.5); math.Abs(got-0.2) > 0.01 {
+		t.Errorf("read at %g", got)
+	}
+}
