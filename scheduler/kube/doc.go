@@ -4,11 +4,12 @@
 //
 // A batch/v1 Job with the label runcast.dev/queue-name that is suspended waits in
 // the queue. The Webhook suspends such Jobs when they are created; a Loop releases
-// each by one patch (suspend=false, with the prediction and the reason as
-// annotations). What it decides and foretells is on the Job: annotations and the
-// Events Predicted, Reserved, Held, Released, Backfilled. A Job that a user
-// suspends again waits again; one that carries Kueue's queue label, or another
-// controller in spec.managedBy, is never touched beyond an annotation that says so.
+// each by one patch: suspend=false, a preference for the nodes that the plan counts
+// on, and as annotations the prediction and the reason. What it decides and foretells
+// is on the Job: annotations and the Events Predicted, Reserved, Held, Released,
+// Backfilled. A Job that a user suspends again waits again; one that carries Kueue's
+// queue label, or another controller in spec.managedBy, is never touched beyond an
+// annotation that says so.
 //
 // All state is in the API server. Every replica keeps its caches warm and plans,
 // so that each can answer for the queue (it is a predictor.Queue); only the

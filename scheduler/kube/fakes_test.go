@@ -121,7 +121,7 @@ func shortestFirst(s scheduler.Snapshot) scheduler.Schedule {
 	for _, i := range order {
 		p := s.Pending[i]
 		d := scheduler.Decision{Job: i, Verdict: scheduler.Held, Reason: "waits its turn"}
-		if !seatAll(s, slices.Clone(empty), p) {
+		if seatAll(s, slices.Clone(empty), p) == nil {
 			d.Reason = "fits nowhere"
 			never = append(never, d)
 			continue
@@ -134,8 +134,8 @@ func shortestFirst(s scheduler.Snapshot) scheduler.Schedule {
 		if len(later) == 0 {
 			d.Verdict, d.Reason = scheduler.Reserved, "waits for room"
 		}
-		if len(later) == 0 && seatAll(s, free, p) {
-			d.Verdict, d.Reason = scheduler.Released, "fits"
+		if nodes := seatAll(s, free, p); len(later) == 0 && nodes != nil {
+			d.Verdict, d.Reason, d.Nodes = scheduler.Released, "fits", nodes
 			d.StartP50, d.StartP90 = s.Now, s.Now
 			d.EndP50, d.EndP90 = s.Now.Add(p.Runtime.P50), s.Now.Add(p.Runtime.P90)
 			out.Decisions = append(out.Decisions, d)
@@ -193,7 +193,9 @@ func firstFit(s scheduler.Snapshot, free []scheduler.Vector, class int, request 
 	return -1
 }
 
-func seatAll(s scheduler.Snapshot, free []scheduler.Vector, p scheduler.Pending) bool {
+// seatAll takes room for all pods and returns their nodes; nil if they do not fit.
+func seatAll(s scheduler.Snapshot, free []scheduler.Vector, p scheduler.Pending) []int {
+	var nodes []int
 	trial := make([]scheduler.Vector, len(free))
 	for n := range free {
 		trial[n] = slices.Clone(free[n])
@@ -201,14 +203,15 @@ func seatAll(s scheduler.Snapshot, free []scheduler.Vector, p scheduler.Pending)
 	for range p.Pods {
 		n := firstFit(s, trial, p.Class, p.Request)
 		if n < 0 {
-			return false
+			return nil
 		}
+		nodes = append(nodes, n)
 		for i := range p.Request {
 			trial[n][i] -= p.Request[i]
 		}
 	}
 	copy(free, trial)
-	return true
+	return nodes
 }
 
 // quantities parses "cpu=2 gpu=1 memory=1Gi".

@@ -209,13 +209,13 @@ func (a *actor) act(ctx context.Context, s *survey, plan scheduler.Schedule) (ag
 		}
 		if d.Verdict.Starts() {
 			n.start = s.Now
-			starts = append(starts, outcome{p, n})
+			starts = append(starts, outcome{p, n, s.nodeNames(d)})
 		} else {
-			waits = append(waits, outcome{p, n})
+			waits = append(waits, outcome{pending: p, notice: n})
 		}
 	}
 	for _, p := range s.disowned {
-		waits = append(waits, outcome{p, notice{verdict: scheduler.Held, reason: disowned(p.job)}})
+		waits = append(waits, outcome{pending: p, notice: notice{verdict: scheduler.Held, reason: disowned(p.job)}})
 	}
 	a.notices.post(waits)
 	a.herald.keep(s.live)

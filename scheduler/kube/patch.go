@@ -7,6 +7,9 @@ import (
 	"strings"
 
 	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // A jsonPatch changes a Job on the condition that it is still the one it was made
@@ -57,9 +60,12 @@ func escapePointer(s string) string {
 // and of the same owner (labels), still suspended. So a release that was decided
 // on old data, or twice, does nothing.
 //
+// nodes are those that the plan counts on: the pods prefer them, for kube-scheduler
+// may otherwise put them where room is kept for another job. None if nil.
+//
 // One patch is all there is: what else is to change on the Job at its release
-// (requests, preferred nodes) belongs here, between suspend and the annotations.
-func releasePatch(job *batchv1.Job, annotations map[string]string) jsonPatch {
+// (requests) belongs here, between suspend and the annotations.
+func releasePatch(job *batchv1.Job, nodes []string, annotations map[string]string) jsonPatch {
 	var p jsonPatch
 	p.add("test", "/metadata/uid", job.UID)
 	if job.Generation != 0 {
@@ -68,8 +74,39 @@ func releasePatch(job *batchv1.Job, annotations map[string]string) jsonPatch {
 	p.add("test", "/metadata/labels", job.Labels)
 	p.add("test", "/spec/suspend", true)
 	p.add("replace", "/spec/suspend", false)
+	if len(nodes) > 0 {
+		p.add("add", "/spec/template/spec/affinity", preferring(nodes, job.Spec.Template.Spec.Affinity))
+	}
 	p.annotate(job, annotations)
 	return p
+}
+
+// preferring returns affinity with a preference for nodes, beside what it has but
+// for the nodes of an earlier release. The weight is the largest there is; with
+// kube-scheduler's default plugins nothing but another preference outweighs it.
+func preferring(nodes []string, affinity *corev1.Affinity) *corev1.Affinity {
+	if affinity = affinity.DeepCopy(); affinity == nil {
+		affinity = &corev1.Affinity{}
+	}
+	if affinity.NodeAffinity == nil {
+		affinity.NodeAffinity = &corev1.NodeAffinity{}
+	}
+	preferred := &affinity.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution
+	*preferred = slices.DeleteFunc(*preferred, func(t corev1.PreferredSchedulingTerm) bool {
+		fields := t.Preference.MatchFields
+		return len(fields) == 1 && equality.Semantic.DeepEqual(t, preference(fields[0].Values...))
+	})
+	for _, n := range nodes {
+		*preferred = append(*preferred, preference(n))
+	}
+	return affinity
+}
+
+// preference is for one node: the API server takes no more in a match of names.
+func preference(node ...string) corev1.PreferredSchedulingTerm {
+	return corev1.PreferredSchedulingTerm{Weight: 100, Preference: corev1.NodeSelectorTerm{
+		MatchFields: []corev1.NodeSelectorRequirement{{Key: metav1.ObjectNameField, Operator: corev1.NodeSelectorOpIn, Values: node}},
+	}}
 }
 
 // noticePatch annotates a Job that waits. It does nothing to one that was released

@@ -65,7 +65,7 @@ func (r *releaser) one(ctx context.Context, j outcome) bool {
 	if first {
 		maps.Copy(annotations, jobspec.Annotations(j.estimate))
 	}
-	made, err := patchJob(ctx, r.client, j.job, releasePatch(j.job, annotations))
+	made, err := patchJob(ctx, r.client, j.job, releasePatch(j.job, j.hint(), annotations))
 	if err != nil {
 		r.metrics.apiErrors.WithLabelValues("release").Inc()
 		r.settle(ctx, j.job, err)
@@ -80,6 +80,21 @@ func (r *releaser) one(ctx context.Context, j outcome) bool {
 	}
 	r.herald.decided(j.job, j.verdict, j.reason)
 	return true
+}
+
+// maxHint bounds how many nodes a Job is told to prefer: each costs kube-scheduler
+// a look for every pod and node, and so many leave little to choose.
+const maxHint = 64
+
+// hint is the nodes that the Job's pods are to prefer. There is none if it might
+// be in the way: the node affinity of a Job that has been started before could not
+// be changed until Kubernetes 1.36, and whoever refused its release once may have
+// done so because of it.
+func (j outcome) hint() []string {
+	if j.job.Status.StartTime != nil || j.refusal.times > 0 || len(j.nodes) > maxHint {
+		return nil
+	}
+	return j.nodes
 }
 
 // settle finds out what came of a release that returned err, or whose outcome has

@@ -63,6 +63,16 @@ func (p *pending) tell(d scheduler.Decision) notice {
 type outcome struct {
 	*pending
 	notice
+	nodes []string // that the plan counts on for its pods, if it is to start
+}
+
+// nodeNames are the nodes that a decision counts on, each once.
+func (s *survey) nodeNames(d scheduler.Decision) []string {
+	var names []string
+	for _, n := range slices.Compact(slices.Clone(d.Nodes)) {
+		names = append(names, s.Nodes[n].Name)
+	}
+	return names
 }
 
 // running is a Job that has been released or has pods.
