@@ -140,8 +140,8 @@ func (w *writer) run(r *Run) {
 	w.uint(flag(r.RuntimeCensored) | flag(r.MemoryCensored)<<1)
 	w.uint(uint64(len(r.Inputs)))
 	for _, in := range r.Inputs {
-		w.text(in.Name)
-		w.uint(flag(in.Declared))
+		w.b = binary.LittleEndian.AppendUint32(w.b, uint32(in.ID))
+		w.b = append(w.b, byte(in.Kind))
 		w.b = binary.LittleEndian.AppendUint64(w.b, math.Float64bits(in.Value))
 	}
 }
@@ -232,15 +232,14 @@ func (d *reader) run() *Run {
 	}
 	flags := d.uint()
 	r.RuntimeCensored, r.MemoryCensored = flags&1 != 0, flags&2 != 0
-	r.Inputs = make([]Input, d.count(10))
+	r.Inputs = make([]Input, d.count(4+1+8))
 	for i := range r.Inputs {
-		r.Inputs[i].Name = d.text()
-		r.Inputs[i].Slot = slotOf(r.Inputs[i].Name)
-		r.Inputs[i].Declared = d.uint() != 0
-		r.Inputs[i].Value = math.Float64frombits(binary.LittleEndian.Uint64(d.bytes(8)))
-		if x := r.Inputs[i].Value; math.IsNaN(x) || math.IsInf(x, 0) {
-			d.fail("input %s is not a number", r.Inputs[i].Name)
+		b := d.bytes(4 + 1 + 8)
+		x := math.Float64frombits(binary.LittleEndian.Uint64(b[5:]))
+		if math.IsNaN(x) || math.IsInf(x, 0) {
+			d.fail("run %s: an input is not a number", r.ID)
 		}
+		r.Inputs[i] = Input{InputID(binary.LittleEndian.Uint32(b)), InputKind(b[4]), x}
 	}
 	r.LogRuntime, r.LogMemory = LogSeconds(r.Runtime), LogBytes(r.Memory)
 	r.LogRuntimeWord, r.LogMemoryWord = LogSeconds(r.RuntimeWord), LogBytes(r.MemoryWord)

@@ -14,53 +14,61 @@ import (
 // An Input is a number known at submission that a runtime may grow with, on a
 // logarithmic scale that keeps sign and zero: sign(x) log(1+|x|).
 type Input struct {
-	Name  string // "feature.epochs", "arg.--batch-size", "pods"
+	ID    InputID
+	Kind  InputKind
 	Value float64
-	// Declared is set if the user says that it matters: a feature. The rest is what
-	// the command and the requests happen to contain.
-	Declared bool
-	// Slot is below InputSlots and the same for the same name; two names may share
-	// one. It is -1 for what every job has.
-	Slot int8
 }
 
-// InputSlots is the number of slots that inputs are spread over.
-const InputSlots = 16
+// An InputID is a hash of an input's name: "feature.epochs", "arg.--batch-size".
+type InputID uint32
+
+// InputKind is where an input comes from.
+type InputKind uint8
+
+// Declared inputs are the job's features: the user says that they matter. What it
+// requests every job has. The rest is what its command and its name happen to contain.
+const (
+	Declared InputKind = iota
+	Requested
+	Found
+)
+
+// Requests are the inputs of kind Requested: cores, GPUs, kill limit in seconds,
+// memory in bytes, and pods.
+var Requests = [...]InputID{inputID("cores"), inputID("gpus"), inputID("limit"), inputID("memory"), inputID("pods")}
+
+func inputID(name string) InputID { return InputID(fnvOffset.text(name)) }
 
 // maxInputs is how many inputs of a job are kept: a regression over a window of runs
 // can use no more.
 const maxInputs = 24
 
-// inputsOf returns the numeric inputs of a job by name: what it declares, what it
-// asks for, and the numbers among the arguments of its command.
+// inputsOf returns the inputs of a job by kind and ID: what it declares, what it
+// requests, and the numbers among the arguments of its command and in its name.
 func inputsOf(s *predictor.JobSpec) []Input {
 	in := make([]Input, 0, 8)
-	add := func(name string, x float64, declared bool) {
+	add := func(id InputID, kind InputKind, x float64) {
 		if len(in) < maxInputs && !math.IsNaN(x) && !math.IsInf(x, 0) {
-			in = append(in, Input{name, math.Copysign(math.Log1p(math.Abs(x)), x), declared, slotOf(name)})
+			in = append(in, Input{id, kind, math.Copysign(math.Log1p(math.Abs(x)), x)})
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Features)) {
 		if f := s.Features[name]; f.Text == "" {
-			add("feature."+name, f.Number, true)
+			add(inputID("feature."+name), Declared, f.Number)
 		}
 	}
-	add("cores", s.Requests.CPUCores, false)
-	add("gpus", s.Requests.GPUs, false)
-	add("limit", max(s.RuntimeLimit, 0).Seconds(), false)
-	add("memory", float64(s.Requests.Memory), false)
-	add("pods", float64(s.Gang()), false)
-	arguments(s.Command, func(name string, x float64) { add(name, x, false) })
-	slices.SortStableFunc(in, func(a, b Input) int { return cmp.Compare(a.Name, b.Name) })
-	return slices.CompactFunc(in, func(a, b Input) bool { return a.Name == b.Name })
-}
-
-// slotOf returns the slot of an input. The names of what the user chose have a dot.
-func slotOf(name string) int8 {
-	if strings.IndexByte(name, '.') < 0 {
-		return -1
+	for i, x := range [len(Requests)]float64{s.Requests.CPUCores, s.Requests.GPUs,
+		max(s.RuntimeLimit, 0).Seconds(), float64(s.Requests.Memory), float64(s.Gang())} {
+		add(Requests[i], Requested, x)
 	}
-	return int8(fnvOffset.text(name) % InputSlots)
+	arguments(s.Command, func(name string, x float64) { add(inputID("arg."+name), Found, x) })
+	name := s.Name
+	if s.Owner != "" {
+		name = s.Owner
+	}
+	numbers(name, func(place int, x float64) { add(inputID("name."+strconv.Itoa(place)), Found, x) })
+	slices.SortStableFunc(in, func(a, b Input) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID)) })
+	return slices.CompactFunc(in, func(a, b Input) bool { return a.ID == b.ID && a.Kind == b.Kind })
 }
 
 // arguments finds the numbers in a command: "--n=5", "-n 5", "n=5"; a bare number
@@ -81,9 +89,29 @@ func arguments(command string, add func(string, float64)) {
 			flag = word
 		case err != nil:
 		case name != "":
-			add("arg."+name, x)
+			add(name, x)
 		default:
-			add("arg."+strconv.Itoa(place), x)
+			add(strconv.Itoa(place), x)
+		}
+	}
+}
+
+// longestNumber is the number of digits from which on a number in a name is a date, a
+// time or an identifier rather than an amount.
+const longestNumber = 6
+
+// numbers finds the numbers in a name, by place: 50 and 90 in "resnet50-ep90-x8k2z".
+func numbers(name string, add func(place int, x float64)) {
+	place := 0
+	for kind, text := range pieces(name) {
+		if kind == other || kind == generated && strings.Trim(text, "0123456789") != "" {
+			continue
+		}
+		for number := range strings.FieldsFuncSeq(text, func(r rune) bool { return r < '0' || r > '9' }) {
+			place++
+			if x, err := strconv.ParseFloat(number, 64); err == nil && len(number) < longestNumber {
+				add(place, x)
+			}
 		}
 	}
 }

@@ -1,9 +1,7 @@
 package features
 
 import (
-	"cmp"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/runcast/runcast/predictor"
@@ -36,7 +34,7 @@ type Ask struct {
 	MemoryWord  predictor.Bytes
 	// LogRuntimeWord and LogMemoryWord are their logarithms, of seconds and bytes.
 	LogRuntimeWord, LogMemoryWord float64
-	Inputs                        []Input // by name
+	Inputs                        []Input // by kind and ID
 }
 
 // AskOf returns what a job asks for.
@@ -50,13 +48,14 @@ func AskOf(s *predictor.JobSpec) Ask {
 	return a
 }
 
-// Input returns the value of an input, zero if there is none of that name.
-func (a *Ask) Input(name string) float64 {
-	i, ok := slices.BinarySearchFunc(a.Inputs, name, func(in Input, name string) int { return cmp.Compare(in.Name, name) })
-	if !ok {
-		return 0
+// Input returns the value of an input, zero if there is none.
+func (a *Ask) Input(id InputID) float64 {
+	for i := range a.Inputs {
+		if a.Inputs[i].ID == id {
+			return a.Inputs[i].Value
+		}
 	}
-	return a.Inputs[i].Value
+	return 0
 }
 
 // newRun keeps of a record what the groups remember; nil if it tells nothing, as

@@ -105,12 +105,7 @@ func (s *State) find(id string, keys *Keys) *Run {
 
 func (g *Group) add(run *Run) {
 	g.Count++
-	if len(g.Runs) == memory {
-		copy(g.Runs, g.Runs[1:])
-		g.Runs[memory-1] = run
-		return
-	}
-	g.Runs = append(g.Runs, run)
+	g.Runs = append(g.Runs[max(len(g.Runs)-memory+1, 0):], run)
 }
 
 // forget drops the groups that have been silent for longest.

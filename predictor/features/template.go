@@ -1,14 +1,17 @@
 package features
 
-import "strings"
+import (
+	"iter"
+	"strings"
+)
 
 // maxTemplate is how much of a text takes part in its template, in bytes. What
 // tells one kind of job from another stands at the start.
 const maxTemplate = 1 << 10
 
-// generated is the alphabet of the suffixes that Kubernetes generates
+// suffixAlphabet is that of the suffixes that Kubernetes generates
 // (k8s.io/apimachinery/pkg/util/rand): no vowels, no 0, 1, 3.
-const generated = "bcdfghjklmnpqrstvwxz2456789"
+const suffixAlphabet = "bcdfghjklmnpqrstvwxz2456789"
 
 // Template is s without what changes from one submission of the same job to the
 // next. Lower-case; in each word (a run of letters and digits) a number, a
@@ -18,35 +21,69 @@ const generated = "bcdfghjklmnpqrstvwxz2456789"
 //
 // Only the first KiB counts. Template(Template(s)) is Template(s).
 func Template(s string) string {
-	s = s[:min(len(s), maxTemplate)]
-	s = strings.ToLower(strings.ToValidUTF8(s, "\uFFFD"))
 	var b strings.Builder
 	b.Grow(len(s))
-	for i := 0; i < len(s); {
-		if n := uuid(s[i:]); n > 0 && (i == 0 || !isWord(s[i-1])) {
+	for kind, text := range pieces(s) {
+		switch kind {
+		case other:
+			b.WriteString(text)
+		case generated:
 			b.WriteByte('#')
-			i += n
-			continue
+		case word:
+			for i := range len(text) {
+				if !isDigit(text[i]) {
+					b.WriteByte(text[i])
+				} else if i == 0 || !isDigit(text[i-1]) {
+					b.WriteByte('#')
+				}
+			}
 		}
-		if !isWord(s[i]) {
-			b.WriteByte(s[i])
-			i++
-			continue
-		}
-		n := 1
-		for i+n < len(s) && isWord(s[i+n]) {
-			n++
-		}
-		last := i > 0 && s[i-1] == '-' && i+n == len(s)
-		fold(&b, s[i:i+n], last)
-		i += n
 	}
 	return b.String()
 }
 
-// fold writes one word; last is set for the last one of a name, after a dash.
-func fold(b *strings.Builder, w string, last bool) {
-	digits, hex, alphabet, turns := 0, true, true, 0
+type piece int
+
+const (
+	other     piece = iota // one byte that is neither letter nor digit
+	word                   // letters and digits
+	generated              // a word that changes from one submission to the next
+)
+
+// pieces cuts a text into pieces, in lower case.
+func pieces(s string) iter.Seq2[piece, string] {
+	s = s[:min(len(s), maxTemplate)]
+	s = strings.ToLower(strings.ToValidUTF8(s, "\uFFFD"))
+	return func(yield func(piece, string) bool) {
+		for i, n := 0, 0; i < len(s); i += n {
+			kind := other
+			if n = uuid(s[i:]); n > 0 && (i == 0 || !isWord(s[i-1])) {
+				kind = generated
+			} else {
+				n = 0
+				for i+n < len(s) && isWord(s[i+n]) {
+					n++
+				}
+				switch last := i > 0 && s[i-1] == '-' && i+n == len(s); {
+				case n == 0:
+					n = 1
+				case isGenerated(s[i:i+n], last):
+					kind = generated
+				default:
+					kind = word
+				}
+			}
+			if !yield(kind, s[i:i+n]) {
+				return
+			}
+		}
+	}
+}
+
+// isGenerated reports numbers, hashes and suffixes; last is set for the last word of a
+// name, after a dash.
+func isGenerated(w string, last bool) bool {
+	digits, hex, suffix, turns := 0, true, true, 0
 	for i := range len(w) {
 		if isDigit(w[i]) {
 			digits++
@@ -54,24 +91,13 @@ func fold(b *strings.Builder, w string, last bool) {
 			turns++ // from a digit back to a letter
 		}
 		hex = hex && isHex(w[i])
-		alphabet = alphabet && strings.IndexByte(generated, w[i]) >= 0
+		suffix = suffix && strings.IndexByte(suffixAlphabet, w[i]) >= 0
 	}
 	n := len(w)
-	switch suffix := n == 5 || n >= 8 && n <= 10; {
-	case digits == n,
-		hex && digits > 0 && n >= 6,
-		suffix && alphabet && digits > 0,
-		last && n == 5 && (alphabet || turns > 0):
-		b.WriteByte('#')
-		return
-	}
-	for i := range n {
-		if !isDigit(w[i]) {
-			b.WriteByte(w[i])
-		} else if i == 0 || !isDigit(w[i-1]) {
-			b.WriteByte('#')
-		}
-	}
+	return digits == n ||
+		hex && digits > 0 && n >= 6 ||
+		(n == 5 || n >= 8 && n <= 10) && suffix && digits > 0 ||
+		last && n == 5 && (suffix || turns > 0)
 }
 
 // uuid is the length of the UUID that s starts with, zero if it does not.

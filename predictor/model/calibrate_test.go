@@ -3,6 +3,7 @@ package model
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/runcast/runcast/predictor"
@@ -16,6 +17,7 @@ func TestCalibrationCovers(t *testing.T) {
 	for range 200 {
 		d.points = append(d.points, point{log: 10 + random.NormFloat64(), weight: 1. / 200})
 	}
+	slices.SortFunc(d.points, comparePoints)
 	d.points = productLimit(d.points)
 	var c calibration
 	for _, spread := range []float64{2, 0.5} {

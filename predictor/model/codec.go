@@ -87,12 +87,6 @@ func (c *codec) time(t *time.Time) {
 	}
 }
 
-func (c *codec) text(s *string) {
-	b := []byte(*s)
-	c.bytes(&b)
-	*s = string(b)
-}
-
 func (c *codec) bytes(b *[]byte) {
 	n := len(*b)
 	c.int(&n)
@@ -219,7 +213,9 @@ func (c *codec) fit(f *fit) {
 		f.columns = make([]column, n)
 	}
 	for i := range f.columns {
-		c.text(&f.columns[i].input)
+		input := uint64(f.columns[i].input)
+		c.uint(&input)
+		f.columns[i].input = features.InputID(input)
 		c.float(&f.columns[i].slope, -steep, steep)
 	}
 }

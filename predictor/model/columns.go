@@ -15,12 +15,11 @@ type columns [numColumns]float32
 const (
 	distributionColumns = 7
 	groupColumns        = 7
-	askColumns          = 2 + len(standardInputs) + features.InputSlots
+	slots               = 16 // that the inputs found and declared are spread over, by ID
+	askColumns          = 2 + len(features.Requests) + slots
 	timeColumns         = 2
 	numColumns          = distributionColumns + 3*groupColumns + askColumns + timeColumns
 )
-
-var standardInputs = [...]string{"cores", "gpus", "limit", "memory", "pods"}
 
 // A filler writes columns one after the other.
 type filler struct {
@@ -99,19 +98,19 @@ func (f *filler) ask(t *target, a *features.Ask, origin float64) {
 	} else {
 		f.put(math.NaN(), math.NaN())
 	}
-	for _, name := range standardInputs {
-		f.put(a.Input(name))
+	for _, id := range features.Requests {
+		f.put(a.Input(id))
 	}
-	slots := f.x[f.at : f.at+features.InputSlots]
-	for i := range slots {
-		slots[i] = float32(math.NaN())
+	spread := f.x[f.at : f.at+slots]
+	for i := range spread {
+		spread[i] = float32(math.NaN())
 	}
-	for i := range a.Inputs {
-		if in := &a.Inputs[i]; in.Slot >= 0 {
-			slots[in.Slot] = float32(in.Value)
+	for _, in := range a.Inputs {
+		if in.Kind != features.Requested {
+			spread[in.ID%slots] = float32(in.Value)
 		}
 	}
-	f.at += len(slots)
+	f.at += slots
 }
 
 // time writes the hour of the day and the day of the week, UTC.

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"math"
 	"slices"
 )
@@ -22,19 +23,32 @@ type distribution struct {
 	linear bool // that level is read through its regression
 }
 
-// productLimit turns weighted observations, some of them censored, into a
-// distribution (Kaplan and Meier, 1958): the mass of a lower bound goes to the
-// points above it. It sorts and reuses points.
+// sortKey orders points by value, exact ones before bounds: a bound says "more than".
+// Its lowest bits are an index below maxIndex, and values closer than 1e-11 of
+// themselves are ordered by that.
+func (p *point) sortKey(index int) uint64 {
+	key := math.Float64bits(p.log) // in the order of the values if they are positive
+	if key>>63 == 1 {
+		key = ^key
+	} else {
+		key |= 1 << 63
+	}
+	key = key &^ (2*maxIndex - 1)
+	if p.censored {
+		key |= maxIndex
+	}
+	return key | uint64(index)
+}
+
+// maxIndex is more than a pool has values: levels × Window × the ways to enter.
+const maxIndex = 1 << 12
+
+func comparePoints(a, b point) int { return cmp.Compare(a.sortKey(0), b.sortKey(0)) }
+
+// productLimit turns weighted observations in order, some of them censored, into a
+// distribution (Kaplan and Meier, 1958): the mass of a lower bound goes to the points
+// above it. It reuses points.
 func productLimit(points []point) []point {
-	slices.SortFunc(points, func(a, b point) int {
-		switch { // at a tie the exact ones come first: the bound says "more than"
-		case a.log < b.log || a.log == b.log && !a.censored && b.censored:
-			return -1
-		case a.log > b.log || a.log == b.log && a.censored && !b.censored:
-			return 1
-		}
-		return 0
-	})
 	atRisk := 0.0
 	for _, p := range points {
 		atRisk += p.weight
@@ -49,6 +63,42 @@ func productLimit(points []point) []point {
 		atRisk -= p.weight
 	}
 	return exact
+}
+
+// median returns the weighted median of exact points, at least one, as the quantile of
+// their distribution would be. It reorders them.
+func median(points []point) float64 {
+	half := 0.0
+	for _, p := range points {
+		half += p.weight / 2
+	}
+	for { // half of the weight lies within points
+		pivot := points[len(points)/2].log
+		below, above := 0, len(points) // the points at pivot lie between
+		lighter, at := 0.0, 0.0
+		for i := 0; i < above; {
+			switch p := points[i]; {
+			case p.log < pivot:
+				lighter += p.weight
+				points[i], points[below] = points[below], p
+				below, i = below+1, i+1
+			case p.log > pivot:
+				above--
+				points[i], points[above] = points[above], p
+			default:
+				at += p.weight
+				i++
+			}
+		}
+		switch {
+		case below > 0 && lighter >= half:
+			points = points[:below]
+		case lighter+at >= half || above == len(points):
+			return pivot
+		default:
+			points, half = points[above:], half-lighter-at
+		}
+	}
 }
 
 // quantile returns the smallest point with at least level of the mass at or below

@@ -47,6 +47,7 @@ func summary(runs []*features.Run) (exact int, median time.Duration) {
 			exact++
 		}
 	}
+	slices.SortFunc(points, comparePoints)
 	if d := (distribution{points: productLimit(points)}); len(d.points) > 0 {
 		median = scale(math.Exp(d.quantile(0.5)), time.Second)
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"sync"
 
 	"github.com/sajari/regression"
 
@@ -25,7 +26,7 @@ type fit struct {
 
 // A column is an input and its coefficient.
 type column struct {
-	input string
+	input features.InputID
 	slope float64
 }
 
@@ -52,12 +53,14 @@ const (
 // winner returns the regression of a group if it has predicted the group better than
 // its history has, nil otherwise.
 func (rs regressions) winner(key features.Key) *fit {
-	f := rs[key]
-	if f == nil || len(f.columns) == 0 || f.trials < fewestTrials || f.with > margin*f.without {
-		return nil
+	if f := rs[key]; f != nil && len(f.columns) > 0 && f.trials >= fewestTrials && f.wins() {
+		return f
 	}
-	return f
+	return nil
 }
+
+// wins reports whether it has been better than the history.
+func (f *fit) wins() bool { return f.with <= margin*f.without }
 
 // shift is how much more a run with the inputs of to would take than one with those
 // of from, on the logarithmic scale.
@@ -74,7 +77,7 @@ func (f *fit) shift(from, to *features.Ask) float64 {
 func (m *Model) learnLinear(t *target, q *question, came float64) {
 	for level, key := range q.keys[:features.OwnLevels] {
 		runs := q.runs[level]
-		if len(runs) < fewestRows {
+		if len(runs) < fewestRows || q.finest(level) != level {
 			continue
 		}
 		f := t.linear[key]
@@ -87,31 +90,35 @@ func (m *Model) learnLinear(t *target, q *question, came float64) {
 		}
 		if n := m.history.Group(key).Count; n >= f.next {
 			f.columns = regress(t, runs)
-			f.next = n + max(fewestRows, min(n, features.Window)/2)
+			f.next = n + max(fewestRows, min(n, 2*features.Window)/2)
 		}
 	}
 }
 
+// trial is the room that a try needs.
+type trial struct{ with, without []point }
+
+var trialRoom = sync.Pool{New: func() any { return new(trial) }}
+
 // try adds one trial: the errors of the two medians.
 func (f *fit) try(t *target, runs []*features.Run, ask *features.Ask, came float64) {
-	with, without := make([]point, 0, len(runs)), make([]point, 0, len(runs))
+	room := trialRoom.Get().(*trial)
+	defer trialRoom.Put(room)
+	room.with, room.without = room.with[:0], room.without[:0]
 	age := 1.0
 	for _, r := range slices.Backward(runs) {
 		if o := t.of(r); o.known && !o.censored {
-			with = append(with, point{log: o.log + f.shift(&r.Ask, ask), weight: age})
-			without = append(without, point{log: o.log, weight: age * t.similarity(&r.Ask, ask)})
+			room.with = append(room.with, point{log: o.log + f.shift(&r.Ask, ask), weight: age})
+			room.without = append(room.without, point{log: o.log, weight: age * t.similarity(&r.Ask, ask)})
 			age *= ageing
 		}
 	}
-	if len(with) <= fewRuns {
+	if len(room.with) <= fewRuns {
 		return
 	}
-	miss := func(points []point) float64 {
-		d := distribution{points: productLimit(points)}
-		return min(math.Abs(d.quantile(0.5)-came), worst)
-	}
-	f.with = forgetTrial*f.with + miss(with)
-	f.without = forgetTrial*f.without + miss(without)
+	miss := func(points []point) float64 { return min(math.Abs(median(points)-came), worst) }
+	f.with = forgetTrial*f.with + miss(room.with)
+	f.without = forgetTrial*f.without + miss(room.without)
 	f.trials = forgetTrial*f.trials + 1
 }
 
@@ -151,14 +158,14 @@ func regress(t *target, runs []*features.Run) []column {
 		if !(math.Abs(slope) < steep) { // NaN as well
 			return nil
 		}
-		columns[j] = column{inputs[j].name, slope}
+		columns[j] = column{inputs[j].id, slope}
 	}
 	return columns
 }
 
 // candidate is an input of a group's runs, and how it goes with their values.
 type candidate struct {
-	name        string
+	id          features.InputID
 	values      []float64
 	correlation float64 // absolute
 }
@@ -167,9 +174,9 @@ type candidate struct {
 func choose(rows []*features.Run, values []float64) []candidate {
 	var all []candidate
 	for _, in := range rows[len(rows)-1].Inputs {
-		c := candidate{name: in.Name, values: make([]float64, len(rows))}
+		c := candidate{id: in.ID, values: make([]float64, len(rows))}
 		for i, r := range rows {
-			c.values[i] = r.Input(in.Name)
+			c.values[i] = r.Input(in.ID)
 		}
 		c.correlation = math.Abs(correlation(c.values, values))
 		if c.correlation > irrelevant {

@@ -30,6 +30,19 @@ type question struct {
 	deep bool // coarse groups matter however little weight is left for them
 }
 
+// finest returns the finest level at which the job's group remembers the same runs as
+// at this one.
+func (q *question) finest(level int) int {
+	finest, runs := level, q.runs[level]
+	for l := level - 1; l >= 0; l-- {
+		// The runs of a finer group are among those of a coarser one: if as many, the same.
+		if len(q.runs[l]) == len(runs) && q.runs[l][0] == runs[0] {
+			finest = l
+		}
+	}
+	return finest
+}
+
 // A pool is the runs that an estimate rests on, each group's with its share of the
 // weight. A run that several groups remember is one value of the pool.
 type pool struct {
@@ -37,8 +50,9 @@ type pool struct {
 	values     []value
 	uses       []use
 	components []component
-	points     []point      // of the distribution, which uses the pool's memory
-	places     [slots]int32 // of runs in values, from 1, by hash
+	points     []point             // of the distribution, which uses the pool's memory
+	order      []uint64            // sort keys of the values
+	places     [2 * maxIndex]int32 // of runs in values, from 1, by hash
 }
 
 // A value is what one run says of the job.
@@ -65,10 +79,6 @@ type component struct {
 	exact       int     // runs that are not censored
 	linear      bool    // shifted by the group's regression
 }
-
-// slots is the size of the hash table of runs: twice what the groups of a job can
-// remember, in two ways.
-const slots = 4096
 
 var pools = sync.Pool{New: func() any { return new(pool) }}
 
@@ -133,7 +143,7 @@ func (p *pool) enter(c *component, q *question, runs []*features.Run) {
 
 // enterHistory takes the newest runs, at most so many exact ones.
 func (p *pool) enterHistory(c *component, q *question, runs []*features.Run, ageing float64, most int) {
-	fit := p.target.linear.winner(q.keys[c.level])
+	fit := p.target.linear.winner(q.keys[q.finest(c.level)])
 	c.linear = fit != nil
 	age := 1.0
 	for _, r := range slices.Backward(runs) {
@@ -205,7 +215,7 @@ func (p *pool) place(r *features.Run, relative bool) (*int32, bool) {
 		h++
 	}
 	for ; ; h++ {
-		place := &p.places[h%slots]
+		place := &p.places[h%uint64(len(p.places))]
 		if *place == 0 {
 			return place, false
 		}
@@ -229,9 +239,14 @@ func (p *pool) distribution() distribution {
 			d.exact, d.linear = c.exact, c.linear
 		}
 	}
-	p.points = p.points[:0]
+	p.order = p.order[:0]
 	for i := range p.values {
-		p.points = append(p.points, p.values[i].point)
+		p.order = append(p.order, p.values[i].sortKey(i))
+	}
+	slices.Sort(p.order)
+	p.points = p.points[:0]
+	for _, key := range p.order {
+		p.points = append(p.points, p.values[key%maxIndex].point)
 	}
 	d.points = productLimit(p.points)
 	return d

@@ -91,15 +91,17 @@ func (q *quantity) similarity(a, b *features.Ask) float64 {
 		}
 	}
 	for i, j := 0, 0; i < len(a.Inputs) && j < len(b.Inputs); {
-		switch x, y := &a.Inputs[i], &b.Inputs[j]; {
-		case x.Name < y.Name:
+		x, y := &a.Inputs[i], &b.Inputs[j]
+		if x.Kind != features.Declared || y.Kind != features.Declared {
+			break // those come first
+		}
+		switch {
+		case x.ID < y.ID:
 			i++
-		case x.Name > y.Name:
+		case x.ID > y.ID:
 			j++
 		default:
-			if x.Declared {
-				distance += math.Abs(x.Value - y.Value)
-			}
+			distance += math.Abs(x.Value - y.Value)
 			i, j = i+1, j+1
 		}
 	}

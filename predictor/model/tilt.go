@@ -24,7 +24,8 @@ type tilt struct {
 	// the beginning; in one that was decoded they are nil.
 	rows *boost.Rows
 	seed uint64
-	next int // number of rows at which to fit again
+	seen int // rows so far
+	next int // number of rows seen at which to fit again
 }
 
 const (
@@ -93,12 +94,12 @@ func (t *tilt) learn(d *distribution, x *columns, came float64) {
 	if err := t.rows.Append(x[:], odds, 1); err != nil {
 		panic(err) // odds are within mostOdds
 	}
-	n := t.rows.Len()
-	if n < t.next {
+	t.rows.KeepLast(mostRows)
+	if t.seen++; t.seen < t.next {
 		return
 	}
 	t.next += t.next / 2
-	forest, err := boost.Fit(t.rows, max(n-mostRows, 0), n, boost.Options{FeatureShare: columnShare, Seed: t.seed})
+	forest, err := boost.Fit(t.rows, 0, t.rows.Len(), boost.Options{FeatureShare: columnShare, Seed: t.seed})
 	if err != nil {
 		panic(err) // there are rows, and the options are the defaults
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -108,6 +109,7 @@ func TestTiltKeepsMassAndOrder(t *testing.T) {
 		for i := range d.points {
 			d.points[i].weight /= mass
 		}
+		slices.SortFunc(d.points, comparePoints)
 		d.points = productLimit(d.points)
 		total, p50 := d.below(math.Inf(1)), d.quantile(0.5)
 		var x columns
