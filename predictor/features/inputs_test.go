@@ -10,14 +10,14 @@ import (
 
 func TestNumbersInNames(t *testing.T) {
 	for name, want := range map[string]string{
-		"resnet50-ep90-x8k2z":    "1=50 2=90",
-		"nightly-etl":            "",
-		"etl-20261125":           "", // a date
-		"train-4bf92f3577":       "", // a hash
-		"step-3-of-12":           "1=3 2=12",
-		"lr0.01":                 "1=0 2=1", // two words
-		"job-6f1d2c3b4a5e-nov":   "",
-		"Größe7":                 "1=7",
+		"resnet50-ep90-x8k2z":       "1=50 2=90",
+		"nightly-etl":               "",
+		"etl-20261125":              "", // a date
+		"train-4bf92f3577":          "", // a hash
+		"step-3-of-12":              "1=3 2=12",
+		"lr0.01":                    "1=0 2=1", // two words
+		"job-6f1d2c3b4a5e-nov":      "",
+		"Größe7":                    "1=7",
 		"sweep-batch256-seed1-7d9f": "1=256 2=1 3=7 4=9", // too short to be told from a word
 	} {
 		var got []string

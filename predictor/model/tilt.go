@@ -36,6 +36,8 @@ const (
 	// columnShare of the columns are drawn for each tree: half the work, and forests that
 	// lean less on single columns.
 	columnShare = 0.5
+	// bins of a column: ranks are too noisy to need more.
+	bins = 63
 	// mostOdds bounds the logarithm of the odds of a rank: 1 in 20.
 	mostOdds = 3
 )
@@ -99,7 +101,7 @@ func (t *tilt) learn(d *distribution, x *columns, came float64) {
 		return
 	}
 	t.next += t.next / 2
-	forest, err := boost.Fit(t.rows, 0, t.rows.Len(), boost.Options{FeatureShare: columnShare, Seed: t.seed})
+	forest, err := boost.Fit(t.rows, 0, t.rows.Len(), boost.Options{FeatureShare: columnShare, Bins: bins, Seed: t.seed})
 	if err != nil {
 		panic(err) // there are rows, and the options are the defaults
 	}

@@ -45,13 +45,13 @@ func TestTreesTellHours(t *testing.T) {
 	m := trained(records)
 	at := records[len(records)-1].Submitted.Truncate(24*time.Hour).AddDate(0, 0, 1)
 	for hour := range 24 {
-		e := m.Estimate(&predictor.JobSpec{Name: "train", User: "ada", Submitted: at.Add(time.Duration(hour) * time.Hour)})
+		e := m.Estimate(&predictor.JobSpec{Name: "train", User: "ada", Submitted: at.Add(time.Duration(hour)*time.Hour + 30*time.Minute)})
 		want := time.Minute
 		if hour >= 12 {
 			want *= 10
 		}
 		if e.Runtime.P50 < want/2 || e.Runtime.P50 > 2*want {
-			t.Errorf("%02d:00: p50 %v, want about %v", hour, e.Runtime.P50, want)
+			t.Errorf("%02d:30: p50 %v, want about %v", hour, e.Runtime.P50, want)
 		}
 	}
 }
