@@ -11,29 +11,33 @@ import (
 	"github.com/runcast/runcast/predictor/model"
 )
 
-// challenge is a new model under way to being judged.
+// challenge is a new model under way to being judged beside the champion.
 type challenge struct {
 	Training
-	model    *model.Model      // has observed all but newest, then everything
-	newest   []predictor.Entry // by finish
-	split    time.Time         // last finish before newest
-	sequence uint64
+	champion inService
+	model    *model.Model
+	from     time.Time             // the jobs submitted from then on judge
+	newest   []predictor.JobRecord // what finished after from, which neither model has seen yet
+	sequence uint64                // of the last entry
 	scores   Metrics
 }
 
-// observe teaches the model the first entries and keeps the rest.
-func (c *challenge) observe(entries iter.Seq2[predictor.Entry, error], first int) error {
-	i := 0
+// observe teaches each model what it has not seen of what had finished by the time
+// from, and keeps the rest.
+func (c *challenge) observe(entries iter.Seq2[predictor.Entry, error]) error {
 	for e, err := range entries {
 		if err != nil {
 			return err
 		}
 		c.sequence = max(c.sequence, e.Sequence)
-		if i++; i <= first {
-			c.model.Observe(e.JobRecord)
-			c.split = e.Finished
-		} else {
-			c.newest = append(c.newest, e)
+		seen := c.champion.has(e)
+		if e.Finished.After(c.from) && !seen {
+			c.newest = append(c.newest, e.JobRecord)
+			continue
+		}
+		c.model.Observe(e.JobRecord)
+		if c.champion.model != nil && !seen {
+			c.champion.model.Observe(e.JobRecord)
 		}
 	}
 	return nil
@@ -46,34 +50,35 @@ type verdict struct {
 }
 
 // judge replays the newest part with both models.
-func (c *challenge) judge(champion inService) (verdict, error) {
-	from := c.split
-	if champion.model != nil && champion.To.After(from) {
-		from = champion.To
-	}
-	jobs, scores, err := replayNewest(c.model, c.newest, from, 0)
+func (c *challenge) judge() (verdict, error) {
+	jobs, scores, err := c.replay(c.model)
 	if err != nil {
 		return verdict{}, err
 	}
 	c.scores = scores
-	said := fmt.Sprintf("pinball loss p50 %.1f s and p90 %.1f s on the newest %d jobs", scores.PinballP50, scores.PinballP90, jobs)
+	since, old := c.from.UTC().Format(time.DateTime), &c.champion
+	said := fmt.Sprintf("pinball loss %.1f s at p50 and %.1f s at p90 on the jobs submitted since %s (%d succeeded)",
+		scores.PinballP50, scores.PinballP90, since, jobs)
+	if jobs == 0 {
+		said = fmt.Sprintf("not judged: no job submitted since %s has succeeded", since)
+	}
 	switch {
-	case champion.flaw != nil:
-		return verdict{reason: fmt.Sprintf("%s; the model in service, %s, cannot be read: %v", said, champion.Version, champion.flaw)}, nil
-	case champion.model == nil:
+	case old.flaw != nil:
+		return verdict{reason: fmt.Sprintf("%s; the model in service, %s, cannot be read: %v", said, old.Version, old.flaw)}, nil
+	case old.model == nil:
 		return verdict{reason: "the first model; " + said}, nil
 	case jobs < fewest:
-		return refuse("only %d jobs were submitted and succeeded since model %s was trained; %d are needed to compare", jobs, champion.Version, fewest), nil
+		return refuse("of the jobs submitted since %s only %d succeeded; %d are needed to compare with model %s", since, jobs, fewest, old.Version), nil
 	}
-	_, old, err := replayNewest(champion.model, c.newest, from, champion.Sequence)
+	_, than, err := c.replay(old.model)
 	if err != nil {
 		return verdict{}, err
 	}
-	than := fmt.Sprintf("%s, against %.1f s and %.1f s of model %s", said, old.PinballP50, old.PinballP90, champion.Version)
-	if scores.PinballP50+scores.PinballP90 > old.PinballP50+old.PinballP90 {
-		return refuse("%s", than), nil
+	said = fmt.Sprintf("%s, against %.1f s and %.1f s of model %s", said, than.PinballP50, than.PinballP90, old.Version)
+	if scores.PinballP50+scores.PinballP90 > than.PinballP50+than.PinballP90 {
+		return refuse("%s", said), nil
 	}
-	return verdict{reason: than}, nil
+	return verdict{reason: said}, nil
 }
 
 func refuse(format string, args ...any) verdict {
@@ -81,16 +86,9 @@ func refuse(format string, args ...any) verdict {
 	return verdict{reason, fmt.Errorf("%s: %w", reason, predictor.ErrNotBetter)}
 }
 
-// replayNewest backtests a model that has seen the history up to sequence, judged
-// by the jobs submitted from a time on, and teaches it all of newest.
-func replayNewest(m *model.Model, newest []predictor.Entry, from time.Time, seen uint64) (jobs int, _ Metrics, _ error) {
-	records := make([]predictor.JobRecord, 0, len(newest))
-	for _, e := range newest {
-		if e.Sequence == 0 || e.Sequence > seen {
-			records = append(records, e.JobRecord)
-		}
-	}
-	rep, err := Backtest(records, Options{From: from, Model: m, Now: func() time.Time { return time.Time{} }})
+// replay backtests a model on the newest part, and teaches it all of that.
+func (c *challenge) replay(m *model.Model) (jobs int, _ Metrics, _ error) {
+	rep, err := Backtest(c.newest, Options{From: c.from, Model: m, Now: func() time.Time { return time.Time{} }})
 	if errors.Is(err, ErrNothingToJudge) {
 		return 0, Metrics{}, nil
 	}

@@ -6,14 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/runcast/runcast/predictor"
+	"github.com/runcast/runcast/predictor/features"
 	"github.com/runcast/runcast/predictor/model"
 )
 
 const (
-	// newestShare of the finished jobs judges the new model against the one in service.
+	// newestShare of the submissions judges the new model against the one in service.
 	newestShare = 0.2
 	// fewest jobs that can tell which of two models is better.
 	fewest = 20
@@ -25,48 +27,37 @@ type Training struct {
 	Now  func() time.Time // stamps the model; required
 }
 
-// Fit returns a model that has observed entries, which come in order of finish, and
-// the highest Sequence among them. It ends at the first error.
-func Fit(entries iter.Seq2[predictor.Entry, error], seed uint64) (m *model.Model, sequence uint64, err error) {
-	m = model.New(seed)
-	for e, err := range entries {
-		if err != nil {
-			return nil, 0, err
-		}
-		m.Observe(e.JobRecord)
-		sequence = max(sequence, e.Sequence)
-	}
-	return m, sequence, nil
-}
-
 // Train fits a model to the history, judges it on the newest part, and publishes it
 // unless it does worse there than the champion: the sum of the pinball losses of p50
 // and p90 decides, so that neither the centre nor the safe side gets worse.
 //
-// The newest part are the jobs submitted after four fifths of the history had
-// finished, and after the champion had been trained: what it has seen cannot judge
-// it. Both models replay that part walk-forward (see Backtest) and learn on as they
-// would in service.
+// The newest part are the last fifth of the submissions, as far as they came after
+// the last job to finish that the champion was trained on: what it has seen cannot
+// judge it. Both models learn from all that had finished before, then replay that part
+// walk-forward (see Backtest) and learn on, as they would in service.
 //
 // The info's Reason says in words with numbers what was decided. If the model is not
-// published the error is predictor.ErrNotBetter, or what kept it from being trained.
+// published the error is predictor.ErrNotBetter, or what kept it from being trained:
+// ErrNothingToJudge if no job has run yet.
 func Train(ctx context.Context, history predictor.History, models predictor.Models, o Training) (predictor.ModelInfo, error) {
-	n, err := count(history.Records(ctx, time.Time{}, time.Time{}))
+	all := func() iter.Seq2[predictor.Entry, error] { return history.Records(ctx, time.Time{}, time.Time{}) }
+	submitted, err := submissions(all())
 	if err != nil {
 		return predictor.ModelInfo{}, fmt.Errorf("read history: %w", err)
 	}
-	if n == 0 {
+	if len(submitted) == 0 {
 		return predictor.ModelInfo{}, fmt.Errorf("train: %w", ErrNothingToJudge)
 	}
-	c := challenge{Training: o, model: model.New(o.Seed)}
-	if err := c.observe(history.Records(ctx, time.Time{}, time.Time{}), n-int(newestShare*float64(n))); err != nil {
-		return predictor.ModelInfo{}, fmt.Errorf("read history: %w", err)
-	}
-	champion, err := champion(ctx, models)
+	old, err := champion(ctx, models)
 	if err != nil {
 		return predictor.ModelInfo{}, err
 	}
-	verdict, err := c.judge(champion)
+	c := challenge{Training: o, model: model.New(o.Seed), champion: old}
+	c.from = later(submitted[int((1-newestShare)*float64(len(submitted)))], old.trained())
+	if err := c.observe(all()); err != nil {
+		return predictor.ModelInfo{}, fmt.Errorf("read history: %w", err)
+	}
+	verdict, err := c.judge()
 	if err != nil {
 		return predictor.ModelInfo{}, err
 	}
@@ -84,14 +75,26 @@ func Train(ctx context.Context, history predictor.History, models predictor.Mode
 	return info, nil
 }
 
-func count(entries iter.Seq2[predictor.Entry, error]) (n int, err error) {
-	for _, err := range entries {
+// submissions returns when the jobs that ran were submitted, in ascending order.
+func submissions(entries iter.Seq2[predictor.Entry, error]) ([]time.Time, error) {
+	var submitted []time.Time
+	for e, err := range entries {
 		if err != nil {
-			return n, err
+			return nil, err
 		}
-		n++
+		if !e.Started.IsZero() {
+			submitted = append(submitted, features.Submitted(&e.JobRecord))
+		}
 	}
-	return n, nil
+	slices.SortFunc(submitted, time.Time.Compare)
+	return submitted, nil
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
 }
 
 // inService is the champion; its model is nil if there is none that reads.
@@ -117,8 +120,26 @@ func champion(ctx context.Context, models predictor.Models) (inService, error) {
 			return inService{ModelInfo: info, model: m}, nil
 		}
 	}
-	if errors.Is(err, predictor.ErrDamaged) || errors.Is(err, predictor.ErrNotFound) {
-		return inService{ModelInfo: info, flaw: err}, nil
+	for _, flaw := range []error{predictor.ErrDamaged, predictor.ErrNotFound, predictor.ErrNewerSchema} {
+		if errors.Is(err, flaw) {
+			return inService{ModelInfo: info, flaw: err}, nil
+		}
 	}
 	return inService{}, fmt.Errorf("model in service %s: %w", info.Version, err)
+}
+
+// has reports whether the champion was trained on an entry.
+func (s *inService) has(e predictor.Entry) bool { return s.model != nil && e.Sequence <= s.Sequence }
+
+// trained is when the champion had seen all that had finished; zero if there is none
+// that reads. A clock that ran ahead may have stamped a finish later than the training
+// itself: that must not keep the jobs of the years until then from judging.
+func (s *inService) trained() time.Time {
+	switch {
+	case s.model == nil:
+		return time.Time{}
+	case s.Created.IsZero() || s.To.Before(s.Created):
+		return s.To
+	}
+	return s.Created
 }
