@@ -8,19 +8,23 @@ import (
 	"github.com/runcast/runcast/predictor"
 )
 
-// backoff waits longer after each failure in a row.
-type backoff struct{ next time.Duration }
-
-func (b *backoff) reset() { b.next = 0 }
+// backoff waits between tries, twice as long each time. A try that lasts as long as
+// the wait that is due has succeeded for a while: then it begins anew.
+type backoff struct {
+	next  time.Duration
+	tried time.Time // when the last wait ended
+}
 
 // wait sleeps, or returns when ctx ends.
 func (b *backoff) wait(ctx context.Context) {
-	d := max(b.next, firstRetry)
-	b.next = min(2*d, lastRetry)
+	if time.Since(b.tried) >= b.next {
+		b.next = firstRetry
+	}
 	select {
-	case <-time.After(d):
+	case <-time.After(b.next):
 	case <-ctx.Done():
 	}
+	b.next, b.tried = min(2*b.next, lastRetry), time.Now()
 }
 
 // isFinal reports whether fetching the same artifact again cannot help.

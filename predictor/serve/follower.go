@@ -24,7 +24,7 @@ type follower struct {
 	moved chan struct{} // closed and replaced when seen changes
 	last  time.Time     // when the job of that entry finished; zero if it was in training
 	lag   time.Duration
-	err   error // of the log, nil while it can be followed
+	err   error // of the last try to follow the log
 }
 
 // newFollower decodes an artifact, checked against the checksum of its description.
@@ -52,16 +52,16 @@ func (f *follower) run(ctx context.Context, history predictor.History, log *slog
 	}()
 	retry := backoff{}
 	for ctx.Err() == nil {
+		f.setErr(nil)
 		for e, err := range history.Follow(ctx, f.sequence()) {
 			if err != nil {
 				if ctx.Err() == nil {
-					f.fail(err)
+					f.setErr(err)
 					log.Warn("finished jobs cannot be followed", "model", f.info.Version, "sequence", f.sequence(), "err", err)
 				}
 				break
 			}
 			f.observe(e)
-			retry.reset()
 		}
 		retry.wait(ctx)
 	}
@@ -69,7 +69,7 @@ func (f *follower) run(ctx context.Context, history predictor.History, log *slog
 
 func (f *follower) stop() { f.once.Do(func() { close(f.stopped) }) }
 
-func (f *follower) fail(err error) {
+func (f *follower) setErr(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.err = err
@@ -79,7 +79,7 @@ func (f *follower) observe(e predictor.Entry) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.model.Observe(e.JobRecord)
-	f.seen, f.last, f.lag, f.err = max(f.seen, e.Sequence), e.Finished, time.Since(e.Finished), nil
+	f.seen, f.last, f.lag = max(f.seen, e.Sequence), e.Finished, time.Since(e.Finished)
 	close(f.moved)
 	f.moved = make(chan struct{})
 }

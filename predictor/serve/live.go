@@ -68,6 +68,7 @@ func (l *Live) Run(ctx context.Context) error {
 	}
 	retry := backoff{}
 	for ctx.Err() == nil {
+		l.failing.Store(nil)
 		for info, err := range l.models.Watch(ctx) {
 			if err == nil {
 				err = l.adopt(ctx, info, &followers)
@@ -83,7 +84,6 @@ func (l *Live) Run(ctx context.Context) error {
 				continue
 			}
 			l.failing.Store(nil)
-			retry.reset()
 		}
 		retry.wait(ctx)
 	}
@@ -188,20 +188,17 @@ type State struct {
 	// entry arrived. Both are zero until one has arrived since the model was loaded.
 	LastRecord time.Time
 	Lag        time.Duration
-	Err        error // why the champion or the log cannot be followed now; nil if they can
+	// Err is why the champion or the log could not be followed when that was last tried;
+	// nil if they can be, and also while there is no champion to follow.
+	Err error
 }
 
 // State returns where l stands.
 func (l *Live) State() State {
-	f := l.current.Load()
-	if f == nil {
-		s := State{Err: predictor.ErrNoModel}
-		if err := l.failing.Load(); err != nil {
-			s.Err = *err
-		}
-		return s
+	var s State
+	if f := l.current.Load(); f != nil {
+		s = f.state()
 	}
-	s := f.state()
 	if err := l.failing.Load(); err != nil {
 		s.Err = *err
 	}
