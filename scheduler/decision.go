@@ -33,6 +33,10 @@ type Decision struct {
 	// Nodes are the indexes of the nodes the plan counts on, one for each pod:
 	// a hint for placement, set for jobs that start and for reservations.
 	Nodes []int
+	// ReservedStart is the p90 start of a reservation, to be handed to the next plan,
+	// which keeps it if it is near (Policy.FirmWithin). Zero if there is no
+	// reservation, or nobody can foresee its start.
+	ReservedStart time.Time
 	// Start and End are forecasts; the zero time if none can be foreseen (the
 	// job fits no node, or waits for something without an end).
 	// P50 counts with the median runtimes, P90 with the 90th percentiles.

@@ -58,7 +58,7 @@ type play struct {
 	*board
 	queue    []*job
 	requests []int64         // dims for each job of queue
-	due      []int           // places in queue of jobs that have a reservation for their deadline
+	due      []int           // places in queue of jobs that have a fixed reservation
 	starts   []time.Duration // by place in queue; eventually if not foreseen
 	begun    []bool
 	idle     []int64 // free room of all nodes together, to tell at once that a gang cannot fit
@@ -92,7 +92,7 @@ func (pl *planner) play(level float64) []time.Duration {
 		if nodes := f.class(j.Class); j.early > 0 && len(nodes) > 0 {
 			f.changes.push(change{at: j.early, node: nodes[0], request: slab[i].request}) // wakes it
 		}
-		if r := pl.reservations[j]; r != nil && r.deadline {
+		if r := pl.reservations[j]; r != nil && r.fixed {
 			slab[i].own = &reservation{job: &slab[i], name: r.name, start: r.start, end: later(r.start, slab[i].p90), nodes: r.nodes}
 			f.due = append(f.due, i)
 			f.keep(slab[i].own)

@@ -20,6 +20,7 @@ type job struct {
 	large   bool          // part is at least Policy.LargeShare
 	p90     time.Duration // planned runtime; eventually if unknown
 	early   time.Duration // not before; <= 0 is now
+	firm    time.Duration // the start to be kept; eventually if none, 0 if due
 	own     *reservation  // whose promises do not bind it; nil if it has none on the board
 
 	// Place in the order.
@@ -62,6 +63,7 @@ func newJobs(s *Snapshot, p Policy, w *site) []*job {
 		if !j.EarliestStart.IsZero() {
 			j.early = j.EarliestStart.Sub(s.Now)
 		}
+		j.firm = w.firmStart(j, s.Now, p.FirmWithin)
 		wait := max(s.Now.Sub(j.Submitted), 0)
 		j.overdue = float64(wait) >= p.OverdueAfter*float64(p.AgeingTime)
 		j.score = math.Inf(1)
@@ -72,6 +74,24 @@ func newJobs(s *Snapshot, p Policy, w *site) []*job {
 	}
 	slices.SortFunc(jobs, ahead)
 	return jobs
+}
+
+// firmStart is the reserved start that this plan is to keep: 0 if it has come,
+// eventually if there is none.
+func (w *site) firmStart(j *job, now time.Time, within time.Duration) time.Duration {
+	start := max(j.ReservedStart.Sub(now), 0)
+	if j.ReservedStart.IsZero() || start > within || j.early > 0 || !j.known() {
+		return eventually
+	}
+	if j.ReservedNodes != nil && len(j.ReservedNodes) != j.pods {
+		return eventually
+	}
+	for _, n := range j.ReservedNodes {
+		if n < 0 || n >= len(w.nodes) || !w.allows(j.Class, int32(n)) {
+			return eventually
+		}
+	}
+	return start
 }
 
 // ahead compares two jobs by planned order.

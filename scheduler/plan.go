@@ -17,7 +17,9 @@ import (
 // never ends.
 //
 //  1. Pods released earlier that no node has yet get their room first.
-//  2. Tier by tier, jobs with a deadline get the latest room that still meets it.
+//  2. Tier by tier, reservations that are near are kept (Policy.FirmWithin): only a
+//     higher tier, an overrun or the loss of a node can delay them. Then jobs with a
+//     deadline get the latest room that still meets it.
 //  3. Jobs are walked in planned order. Whatever fits starts. The first
 //     Policy.Reservations that do not fit get a reservation at the earliest time
 //     at which they will; all later ones start only if they leave it alone.
@@ -37,6 +39,7 @@ func (pl *planner) walk() {
 	pl.findWide()
 	for i, j := range pl.jobs {
 		if i == 0 || j.Tier != pl.jobs[i-1].Tier {
+			pl.keepReservations(j.Tier)
 			pl.meetDeadlines(j.Tier)
 		}
 		pl.decisions[j.index] = pl.decide(j)
@@ -68,7 +71,7 @@ type planner struct {
 	started      []*job                // in the order in which they start
 	waiting      []*job                // those that will start later, in planned order
 	blocked      []*job                // those of them that wait for room
-	reservations map[*job]*reservation // for deadlines, and for the first that do not fit
+	reservations map[*job]*reservation // those kept, for deadlines, and for the first that do not fit
 	reserved     int                   // how many of these count for Policy.Reservations
 	large        []*job                // those with large pods, largest first
 	refusals     []refusal             // what did not fit in this walk
@@ -185,7 +188,37 @@ func (pl *planner) meetDeadlines(tier int32) {
 		if len(pl.reservations)-pl.reserved >= pl.policy.DeadlineReservations {
 			return
 		}
-		if r := pl.board.latest(j, j.Deadline.Sub(pl.Now)); r != nil {
+		if pl.reservations[j] != nil {
+			continue
+		}
+		if r := pl.board.latest(j, j.Deadline.Sub(pl.Now)-j.p90); r != nil {
+			r.fixed = true
+			pl.reserve(j, r)
+		}
+	}
+}
+
+// keepReservations reserves again for the jobs of one tier whose start is near by the
+// plan before, the first to start first: where and when it was, else elsewhere and no
+// later, else, because something overran or a node is gone, as early as possible.
+func (pl *planner) keepReservations(tier int32) {
+	var near []*job
+	for _, j := range pl.jobs {
+		if j.Tier == tier && j.firm < eventually {
+			near = append(near, j)
+		}
+	}
+	slices.SortStableFunc(near, func(a, b *job) int { return a.ReservedStart.Compare(b.ReservedStart) })
+	for _, j := range near {
+		r := pl.board.again(j)
+		if r == nil {
+			r = pl.board.latest(j, j.firm)
+		}
+		if r == nil {
+			r = pl.board.earliest(j)
+		}
+		if r != nil && r.start < eventually {
+			r.fixed = true
 			pl.reserve(j, r)
 		}
 	}
@@ -211,6 +244,7 @@ func (pl *planner) decide(j *job) Decision {
 	own := pl.reservations[j]
 	if own != nil {
 		pl.board.drop(own)
+		delete(pl.reservations, j)
 	}
 	nodes, short := pl.place(j)
 	if nodes != nil {
@@ -222,18 +256,23 @@ func (pl *planner) decide(j *job) Decision {
 		pl.begin(j, nodes, d)
 		return d
 	}
-	if own != nil {
-		pl.board.keep(own)
-	} else if d.Reason = pl.hopeless(j); d.Reason != "" {
-		return d
-	} else if pl.reserved < pl.policy.Reservations {
-		if own = pl.board.earliest(j); own != nil {
-			pl.reserve(j, own)
+	if own == nil {
+		if d.Reason = pl.hopeless(j); d.Reason != "" {
+			return d
+		}
+	}
+	if pl.reserved < pl.policy.Reservations && (own == nil || j.firm < eventually) {
+		if r := pl.board.earliest(j); r != nil {
+			own = r
 			pl.reserved++
 		}
 	}
 	if own != nil {
+		pl.reserve(j, own)
 		d.Verdict, d.Nodes = Reserved, own.nodes
+		if own.start < eventually {
+			d.ReservedStart = pl.Now.Add(own.start)
+		}
 		d.Reason = pl.reservedReason(j, own, short)
 	} else {
 		d.Reason = pl.heldReason(j, short)
@@ -269,7 +308,6 @@ func (pl *planner) place(j *job) ([]int, shortage) {
 }
 
 func (pl *planner) begin(j *job, nodes []int, d Decision) {
-	delete(pl.reservations, j)
 	pl.decisions[j.index] = d
 	pl.started = append(pl.started, j)
 	pl.occupants = append(pl.occupants, occupant{nodes, j.request, j.Runtime, &j.name})

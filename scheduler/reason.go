@@ -77,8 +77,10 @@ func (pl *planner) startReason(j *job, nodes []int, v Verdict, own *reservation)
 	switch {
 	case v == Released:
 		return "starts in its turn"
-	case own != nil:
+	case own != nil && !j.Deadline.Before(pl.Now.Add(own.end)):
 		return "starts ahead of its turn, to end by its deadline at " + pl.clock(j.Deadline.Sub(pl.Now))
+	case own != nil:
+		return "starts ahead of its turn: it has had the reservation longer"
 	}
 	// Name the reservation it comes nearest to: the first one it ends before, or
 	// else one that it leaves enough room.
@@ -105,9 +107,11 @@ func (pl *planner) startReason(j *job, nodes []int, v Verdict, own *reservation)
 func (pl *planner) reservedReason(j *job, r *reservation, short shortage) string {
 	text := "waits for " + pl.demand(j, short)
 	switch {
-	case r.deadline:
+	case r.fixed && !j.Deadline.Before(pl.Now.Add(r.end)):
 		return fmt.Sprintf("%s; starts at %s at the latest, to end by its deadline at %s",
 			text, pl.clock(r.start), pl.clock(j.Deadline.Sub(pl.Now)))
+	case r.fixed && r.cause == nil:
+		return fmt.Sprintf("%s; starts at %s at the latest (p90), as reserved before", text, pl.clock(r.start))
 	case r.start == eventually && r.cause != nil:
 		return fmt.Sprintf("%s, free when %s ends, whose remaining time is unknown", text, trimID(*r.cause))
 	case r.cause != nil:

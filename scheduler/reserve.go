@@ -13,7 +13,7 @@ type reservation struct {
 	start, end time.Duration
 	nodes      []int   // one for each pod, those of a node together
 	cause      *string // the job whose end makes the room, if any
-	deadline   bool    // made to meet the job's deadline
+	fixed      bool    // for a deadline, or kept from the plan before
 }
 
 // earliest finds the first time after now at which all pods of j fit until their
@@ -59,11 +59,11 @@ func (b *board) earliest(j *job) *reservation {
 	return nil
 }
 
-// latest finds the last start that meets j's deadline with its p90 runtime; nil
-// if none does. Its runtime is known. Room grows but at the starts of reservations, so only deadline -
-// p90 and the starts that end just when a reservation starts need a look.
-func (b *board) latest(j *job, deadline time.Duration) *reservation {
-	starts := []time.Duration{deadline - j.p90}
+// latest finds the last start of j that is not after by; nil if there is none.
+// Room grows but at the starts of reservations, so only by itself and the starts
+// that end just when a reservation starts need a look.
+func (b *board) latest(j *job, by time.Duration) *reservation {
+	starts := []time.Duration{by}
 	for _, promises := range b.promises {
 		for _, p := range promises {
 			if t := p.at - j.p90; t < starts[0] {
@@ -77,10 +77,25 @@ func (b *board) latest(j *job, deadline time.Duration) *reservation {
 			return nil
 		}
 		if nodes, _ := b.at(t).place(j, later(t, j.p90)); nodes != nil {
-			return &reservation{job: j, start: t, end: later(t, j.p90), nodes: nodes, deadline: true}
+			return &reservation{job: j, start: t, end: later(t, j.p90), nodes: nodes}
 		}
 	}
 	return nil
+}
+
+// again is the reservation that j had; nil if it is not known or not to be had any more.
+func (b *board) again(j *job) *reservation {
+	r := &reservation{job: j, start: j.firm, end: later(j.firm, j.p90), nodes: j.ReservedNodes}
+	then := b.at(r.start)
+	there := len(r.nodes) > 0
+	each(r.nodes, func(n, pods int32) {
+		fits, _ := then.unpromised(n, j, r.end, fit(then.of(then.free, n), j.request, int(pods)))
+		there = there && fits == int(pods)
+	})
+	if !there {
+		return nil
+	}
+	return r
 }
 
 // keep puts a reservation on the board.

@@ -63,6 +63,10 @@ type Pending struct {
 	Runtime predictor.Quantiles[time.Duration] // zero: unknown, planned last in its tier, in order of submission
 	Mean    time.Duration                      // expected runtime, for ordering; zero: Runtime.P50
 
+	// ReservedStart and ReservedNodes are ReservedStart and Nodes of the last plan's
+	// Decision if that was Reserved; zero, and nil, if it was not or they are not known.
+	ReservedStart time.Time
+	ReservedNodes []int     // those of a node together
 	Deadline      time.Time // soft; zero: none
 	EarliestStart time.Time // zero: at once
 }

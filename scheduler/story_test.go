@@ -22,7 +22,7 @@ var update = flag.Bool("update", false, "rewrite the want tables of testdata/*.t
 // TestStories runs the scripts of testdata and compares what each plan says with
 // the table "want". One command a line:
 //
-//	policy KEY=VALUE…            a, ageing, overdue, reservations, large, forecast
+//	policy KEY=VALUE…            a, ageing, overdue, reservations, firm, large, forecast
 //	nodes NAME… cpu=8 memory=64Gi gpu=4 pods=110
 //	class NAME NODE…             the class "all" holds every node
 //	running NAME [on=NODE,…] cpu=… [p50=… p90=…|ends=…]    on=- is a pod not bound yet
@@ -168,6 +168,7 @@ func (st *story) policy() {
 	number("reservations", func(x float64) { st.p.Reservations = int(x) })
 	number("large", func(x float64) { st.p.LargeShare = x })
 	number("forecast", func(x float64) { st.p.ForecastEffort = int(x) })
+	st.p.FirmWithin = st.duration("firm", st.p.FirmWithin)
 	st.p.AgeingTime = st.duration("ageing", st.p.AgeingTime)
 	st.check(st.p.Validate())
 }
@@ -209,6 +210,7 @@ func (st *story) plan() {
 		fmt.Fprintf(&st.out, "%-9s %-10s %-11s start %s..%s end %s..%s  %s\n", j.ID, d.Verdict, strings.Join(on, ","),
 			short(d.StartP50), short(d.StartP90), short(d.EndP50), short(d.EndP90), d.Reason)
 		if !d.Verdict.Starts() {
+			j.ReservedStart, j.ReservedNodes = d.ReservedStart, d.Nodes
 			waiting = append(waiting, j)
 			continue
 		}

@@ -19,6 +19,7 @@ type twin struct {
 	verdicts []Verdict
 	nodes    [][]int
 	starts   []time.Duration // of reservations, by index in Pending; -1 if none
+	reserved int             // how many count for Policy.Reservations
 }
 
 const horizon = 400
@@ -291,9 +292,10 @@ func (w *twin) plan() {
 		}
 		able[i] = last.fits(j.Class, w.pods(i), j.Request, false, 0, 1, -1) != nil
 	}
-	blocked, reserved := false, 0
+	blocked := false
 	for k, i := range order {
 		if k == 0 || w.s.Pending[order[k-1]].Tier != w.s.Pending[i].Tier {
+			w.keep(order, able, w.s.Pending[i].Tier)
 			w.deadlines(order, able, w.s.Pending[i].Tier)
 		}
 		j := w.s.Pending[i]
@@ -317,15 +319,17 @@ func (w *twin) plan() {
 			continue
 		}
 		blocked = true
+		if w.reserved < w.p.Reservations && (own == nil || w.firm(i) >= 0) {
+			if t, nodes := w.earliest(j.Class, w.pods(i), j.Request, w.runtime(i), w.wide(order, able)); nodes != nil {
+				w.reserved++
+				w.reserve(i, t, nodes)
+				w.verdicts[i] = Reserved
+				continue
+			}
+		}
 		if own != nil {
 			w.spans = append(w.spans, own...)
 			w.verdicts[i] = Reserved
-		} else if reserved < w.p.Reservations {
-			if t, nodes := w.earliest(j.Class, w.pods(i), j.Request, w.runtime(i), w.wide(order, able)); nodes != nil {
-				reserved++
-				w.reserve(i, t, nodes)
-				w.verdicts[i] = Reserved
-			}
 		}
 	}
 }
@@ -348,6 +352,69 @@ func (w *twin) take(i int) []span {
 	return own
 }
 
+// firm is the reserved start that is to be kept, 0 if it has come; -1 if there is none.
+func (w *twin) firm(i int) time.Duration {
+	j := w.s.Pending[i]
+	if j.ReservedStart.IsZero() || w.early(i) || j.Runtime.IsZero() || j.ReservedStart.Sub(w.s.Now) > w.p.FirmWithin {
+		return -1
+	}
+	if j.ReservedNodes != nil && len(j.ReservedNodes) != w.pods(i) {
+		return -1
+	}
+	for _, n := range j.ReservedNodes {
+		if !w.s.Classes[j.Class][n] {
+			return -1
+		}
+	}
+	return max(j.ReservedStart.Sub(w.s.Now), 0)
+}
+
+func (w *twin) keep(order []int, able map[int]bool, tier int32) {
+	var near []int
+	for _, i := range order {
+		if w.s.Pending[i].Tier == tier && w.firm(i) >= 0 {
+			near = append(near, i)
+		}
+	}
+	slices.SortStableFunc(near, func(a, b int) int { return w.s.Pending[a].ReservedStart.Compare(w.s.Pending[b].ReservedStart) })
+	for _, i := range near {
+		j, t := w.s.Pending[i], w.firm(i)
+		if w.again(i, t) {
+			w.reserve(i, t, j.ReservedNodes)
+			continue
+		}
+		var nodes []int
+		for ; t >= 0 && nodes == nil; t-- {
+			nodes = w.fits(j.Class, w.pods(i), j.Request, w.large(j.Request), t, later(t, w.runtime(i)), w.wide(order, able))
+		}
+		t++
+		if nodes == nil {
+			t, nodes = w.earliest(j.Class, w.pods(i), j.Request, w.runtime(i), w.wide(order, able))
+		}
+		if nodes != nil && t < eventually {
+			w.reserve(i, t, nodes)
+		}
+	}
+}
+
+// again reports whether the nodes that were reserved have room from t on.
+func (w *twin) again(i int, t time.Duration) bool {
+	j := w.s.Pending[i]
+	pods := map[int]int{}
+	for _, n := range j.ReservedNodes {
+		pods[n]++
+		only := make([]bool, len(w.s.Nodes))
+		only[n] = true
+		w.s.Classes = append(w.s.Classes, only)
+		fits := w.fits(len(w.s.Classes)-1, pods[n], j.Request, true, t, later(t, w.runtime(i)), -1)
+		w.s.Classes = w.s.Classes[:len(w.s.Classes)-1]
+		if fits == nil {
+			return false
+		}
+	}
+	return len(pods) > 0
+}
+
 func (w *twin) deadlines(order []int, able map[int]bool, tier int32) {
 	var due []int
 	for _, i := range order {
@@ -356,15 +423,15 @@ func (w *twin) deadlines(order []int, able map[int]bool, tier int32) {
 		}
 	}
 	slices.SortStableFunc(due, func(a, b int) int { return w.s.Pending[a].Deadline.Compare(w.s.Pending[b].Deadline) })
-	have := 0
-	for i, j := range w.s.Pending {
-		if w.starts[i] >= 0 && !j.Deadline.IsZero() && w.over[-i-1] {
+	have := -w.reserved
+	for _, start := range w.starts {
+		if start >= 0 {
 			have++
 		}
 	}
 	for _, i := range due {
 		j := w.s.Pending[i]
-		if have >= w.p.DeadlineReservations || j.Runtime.IsZero() {
+		if have >= w.p.DeadlineReservations || j.Runtime.IsZero() || w.starts[i] >= 0 {
 			continue
 		}
 		first := max(j.EarliestStart.Sub(w.s.Now), 0)
@@ -374,7 +441,6 @@ func (w *twin) deadlines(order []int, able map[int]bool, tier int32) {
 		for t := j.Deadline.Sub(w.s.Now) - w.runtime(i); t >= first; t-- {
 			if nodes := w.fits(j.Class, w.pods(i), j.Request, w.large(j.Request), t, later(t, w.runtime(i)), w.wide(order, able)); nodes != nil {
 				w.reserve(i, t, nodes)
-				w.over[-i-1] = true // marks a reservation for a deadline
 				have++
 				break
 			}

@@ -30,6 +30,7 @@ const (
 	AnnotationPeakMemoryP90 = AnnotationPeakMemory + "-p90"
 	AnnotationModel         = Prefix + "model"
 	AnnotationStart         = Prefix + "estimated-start-time" // RFC 3339, p50
+	AnnotationReserved      = Prefix + "reserved-start-time"  // RFC 3339, p90; of a Job that has a reservation
 	AnnotationEnd           = Prefix + "estimated-end-time"   // RFC 3339, p50
 	AnnotationDecision      = Prefix + "decision"             // why it runs or waits
 )

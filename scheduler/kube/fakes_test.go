@@ -294,7 +294,13 @@ func (s *apiServer) create(t *testing.T, objects ...any) {
 // runLoop starts a Loop in the test's bubble and returns it with what stops it.
 func runLoop(t *testing.T, s kubernetes.Interface, est predictor.Estimator, cfg Config) (*Loop, func()) {
 	t.Helper()
-	l, err := newLoop(cfg, s, est, shortestFirst, quiet(), prometheus.NewRegistry())
+	return runPlan(t, s, est, cfg, shortestFirst)
+}
+
+// runPlan is runLoop with another plan.
+func runPlan(t *testing.T, s kubernetes.Interface, est predictor.Estimator, cfg Config, plan func(scheduler.Snapshot) scheduler.Schedule) (*Loop, func()) {
+	t.Helper()
+	l, err := newLoop(cfg, s, est, plan, quiet(), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}

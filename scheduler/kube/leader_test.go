@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/runcast/runcast/scheduler"
 )
 
 func lease(identity string) Config {
@@ -108,6 +110,49 @@ func TestTwoLeaders(t *testing.T) {
 			if n := s.releases(fmt.Sprintf("default/j%d", i)); n != 1 {
 				t.Errorf("j%d was released %d times", i, n)
 			}
+		}
+	})
+}
+
+// A reservation outlives its leader: the next one reads it from the Job. A shorter
+// Job that comes meanwhile starts after it.
+func TestReservationOutlivesLeader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newAPIServer(t)
+		s.create(t, testNode(t, "n1", "cpu=4"))
+		est := newOracle()
+		est.runtimes["running"], est.runtimes["wide"], est.runtimes["short"] = 4*time.Minute, time.Hour, time.Minute
+		plan := func(s scheduler.Snapshot) scheduler.Schedule { return scheduler.Plan(s, scheduler.DefaultPolicy()) }
+		first := s.connect(0)
+		_, stopA := runPlan(t, first, est, lease("a"), plan)
+		defer stopA()
+		time.Sleep(time.Second)
+		b, stopB := runPlan(t, s.connect(0), est, lease("b"), plan)
+		defer stopB()
+		s.create(t, testJob(t, "running", "cpu=2"))
+		time.Sleep(time.Second)
+		s.startJob(t, "running", "n1")
+		began := time.Now()
+		s.create(t, testJob(t, "wide", "cpu=4"))
+		time.Sleep(5 * time.Second)
+		reserved := told(s.job(t, "wide")).reserved
+		if off := reserved.Sub(began.Add(4 * time.Minute)).Abs(); off > 2*time.Second {
+			t.Fatalf("reserved %v from when the running job ends", off)
+		}
+		first.cut.Store(true)
+		s.create(t, testJob(t, "short", "cpu=4"))
+		time.Sleep(time.Minute)
+		if !b.Health().Leading {
+			t.Fatal("b does not lead")
+		}
+		if now := told(s.job(t, "wide")); now.verdict != scheduler.Reserved || now.reserved.After(reserved) {
+			t.Errorf("wide was reserved for %v, and then: %s, for %v", reserved, now.text(), now.reserved)
+		}
+		time.Sleep(2 * time.Minute)
+		s.endPods(t, "running")
+		time.Sleep(time.Second)
+		if s.releases("default/wide") != 1 || s.releases("default/short") != 0 {
+			t.Errorf("wide was released %d times, short %d times", s.releases("default/wide"), s.releases("default/short"))
 		}
 	})
 }

@@ -169,10 +169,12 @@ func (l *Loop) round(ctx context.Context, background *sync.WaitGroup, acting *ac
 
 	term := l.leading()
 	if term == nil {
+		l.surveyor.reserved = nil
 		l.metrics.leading.Set(0)
 		acting.notices.post(nil)
 		return
 	}
+	l.surveyor.reserved = survey.reservations(plan)
 	l.metrics.leading.Set(1)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

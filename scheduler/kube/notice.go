@@ -17,6 +17,7 @@ type notice struct {
 	verdict    scheduler.Verdict
 	reason     string
 	start, end time.Time // forecasts, p50; zero if none can be foreseen
+	reserved   time.Time // the start of its reservation, p90; zero if it has none
 }
 
 // told reads the last notice from the Job; the zero notice if there is none.
@@ -27,6 +28,7 @@ func told(job *batchv1.Job) notice {
 	}
 	n.start = parseTime(job.Annotations[jobspec.AnnotationStart])
 	n.end = parseTime(job.Annotations[jobspec.AnnotationEnd])
+	n.reserved = parseTime(job.Annotations[jobspec.AnnotationReserved])
 	return n
 }
 
@@ -47,6 +49,7 @@ func (n notice) annotations() map[string]string {
 		jobspec.AnnotationDecision: n.text(),
 		jobspec.AnnotationStart:    formatTime(n.start),
 		jobspec.AnnotationEnd:      formatTime(n.end),
+		jobspec.AnnotationReserved: formatTime(n.reserved),
 	}
 }
 
@@ -63,7 +66,7 @@ func formatTime(t time.Time) string {
 func (n notice) differs(last notice, now time.Time) bool {
 	return n.verdict != last.verdict ||
 		n.start.IsZero() && n.reason != last.reason ||
-		moved(last.start, n.start, now) || moved(last.end, n.end, now)
+		moved(last.start, n.start, now) || moved(last.end, n.end, now) || moved(last.reserved, n.reserved, now)
 }
 
 func moved(from, to, now time.Time) bool {

@@ -15,7 +15,7 @@ func TestNoticeRoundTrip(t *testing.T) {
 	for _, n := range []notice{
 		{},
 		{verdict: scheduler.Held, reason: "waits: for room"},
-		{verdict: scheduler.Reserved, reason: "x", start: now, end: now.Add(time.Hour)},
+		{verdict: scheduler.Reserved, reason: "x", start: now, end: now.Add(time.Hour), reserved: now.Add(time.Minute)},
 	} {
 		j := &batchv1.Job{}
 		j.Annotations = n.annotations()
@@ -33,6 +33,7 @@ func TestNoticeRoundTrip(t *testing.T) {
 func TestNoticeDiffers(t *testing.T) {
 	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 	in := func(d time.Duration) time.Time { return now.Add(d) }
+	none := time.Time{}
 	base := notice{verdict: scheduler.Held, reason: "r", start: in(time.Hour), end: in(2 * time.Hour)}
 	for _, c := range []struct {
 		name string
@@ -40,20 +41,21 @@ func TestNoticeDiffers(t *testing.T) {
 		want bool
 	}{
 		{"the same", base, false},
-		{"another verdict", notice{scheduler.Reserved, "r", base.start, base.end}, true},
-		{"another reason, the same times", notice{scheduler.Held, "s", base.start, base.end}, false},
-		{"5 of 65 minutes later", notice{scheduler.Held, "s", in(65 * time.Minute), base.end}, false},
-		{"10 of 70 minutes later", notice{scheduler.Held, "s", in(70 * time.Minute), base.end}, true},
-		{"earlier by far", notice{scheduler.Held, "s", in(time.Minute), base.end}, true},
-		{"the end moved", notice{scheduler.Held, "s", base.start, in(3 * time.Hour)}, true},
-		{"no more to be foreseen", notice{scheduler.Held, "s", time.Time{}, time.Time{}}, true},
+		{"another verdict", notice{scheduler.Reserved, "r", base.start, base.end, none}, true},
+		{"another reason, the same times", notice{scheduler.Held, "s", base.start, base.end, none}, false},
+		{"5 of 65 minutes later", notice{scheduler.Held, "s", in(65 * time.Minute), base.end, none}, false},
+		{"10 of 70 minutes later", notice{scheduler.Held, "s", in(70 * time.Minute), base.end, none}, true},
+		{"earlier by far", notice{scheduler.Held, "s", in(time.Minute), base.end, none}, true},
+		{"the end moved", notice{scheduler.Held, "s", base.start, in(3 * time.Hour), none}, true},
+		{"a reservation", notice{scheduler.Held, "r", base.start, base.end, in(time.Hour)}, true},
+		{"no more to be foreseen", notice{scheduler.Held, "s", time.Time{}, time.Time{}, none}, true},
 	} {
 		if got := c.n.differs(base, now); got != c.want {
 			t.Errorf("%s: %t", c.name, got)
 		}
 	}
-	near := notice{scheduler.Held, "r", in(10 * time.Second), time.Time{}}
-	if (notice{scheduler.Held, "r", in(35 * time.Second), time.Time{}}).differs(near, now) {
+	near := notice{scheduler.Held, "r", in(10 * time.Second), time.Time{}, none}
+	if (notice{scheduler.Held, "r", in(35 * time.Second), time.Time{}, none}).differs(near, now) {
 		t.Error("25 seconds are news")
 	}
 	unknown := notice{verdict: scheduler.Held, reason: "fits nowhere"}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -91,10 +92,11 @@ const maxHint = 64
 // be changed until Kubernetes 1.36, and whoever refused its release once may have
 // done so because of it.
 func (j outcome) hint() []string {
-	if j.job.Status.StartTime != nil || j.refusal.times > 0 || len(j.nodes) > maxHint {
+	nodes := slices.Compact(slices.Clone(j.nodes))
+	if j.job.Status.StartTime != nil || j.refusal.times > 0 || len(nodes) > maxHint {
 		return nil
 	}
-	return j.nodes
+	return nodes
 }
 
 // settle finds out what came of a release that returned err, or whose outcome has

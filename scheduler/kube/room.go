@@ -161,10 +161,25 @@ func (r *room) fill(s *scheduler.Snapshot, waiting []*pending) {
 			Class:         r.classes.index(&p.facts.placement),
 			Runtime:       p.estimate.Runtime,
 			Mean:          p.estimate.MeanRuntime,
+			ReservedStart: p.reserved.start,
+			ReservedNodes: r.indexes(p.reserved.nodes),
 			Deadline:      p.facts.deadline.UTC(),
 			EarliestStart: latest(p.facts.earliest, p.refusal.until).UTC(),
 		})
 	}
+}
+
+// indexes are the nodes of these names; nil if one is gone.
+func (r *room) indexes(names []string) []int {
+	var nodes []int
+	for _, name := range names {
+		n, ok := r.index[name]
+		if !ok {
+			return nil
+		}
+		nodes = append(nodes, n)
+	}
+	return nodes
 }
 
 func latest(a, b time.Time) time.Time {

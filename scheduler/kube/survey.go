@@ -43,6 +43,13 @@ type pending struct {
 	estimate predictor.Estimate
 	from     string  // where its runtime comes from
 	refusal  refusal // its until is zero if it may be released
+	reserved reservation
+}
+
+// A reservation is the one that a Job had by the plan before; zero if it had none.
+type reservation struct {
+	start time.Time
+	nodes []string // nil if not known
 }
 
 // predicted reports whether the Job carries a prediction: the first one stays,
@@ -52,7 +59,7 @@ func (p *pending) predicted() bool { return p.facts.served != nil }
 // tell is what the Job is told of a decision. After a refusal it waits for
 // another try, whatever else the plan has to say.
 func (p *pending) tell(d scheduler.Decision) notice {
-	n := notice{verdict: d.Verdict, reason: d.Reason, start: d.StartP50, end: d.EndP50}
+	n := notice{verdict: d.Verdict, reason: d.Reason, start: d.StartP50, end: d.EndP50, reserved: d.ReservedStart}
 	if !d.Verdict.Starts() && !p.refusal.until.IsZero() {
 		n.reason = fmt.Sprintf("the API server refused its release: %.200s", p.refusal.why)
 	}
@@ -66,10 +73,21 @@ type outcome struct {
 	nodes []string // that the plan counts on for its pods, if it is to start
 }
 
-// nodeNames are the nodes that a decision counts on, each once.
+// reservations are those that a plan makes.
+func (s *survey) reservations(plan scheduler.Schedule) map[types.UID]reservation {
+	all := map[types.UID]reservation{}
+	for _, d := range plan.Decisions {
+		if !d.ReservedStart.IsZero() {
+			all[s.waiting[d.Job].job.UID] = reservation{d.ReservedStart, s.nodeNames(d)}
+		}
+	}
+	return all
+}
+
+// nodeNames are the nodes that a decision counts on, one for each pod.
 func (s *survey) nodeNames(d scheduler.Decision) []string {
-	var names []string
-	for _, n := range slices.Compact(slices.Clone(d.Nodes)) {
+	names := make([]string, 0, len(d.Nodes))
+	for _, n := range d.Nodes {
 		names = append(names, s.Nodes[n].Name)
 	}
 	return names
@@ -92,6 +110,9 @@ type surveyor struct {
 	forecasts *forecasts
 	assumed   *assumptions
 	births    *births
+	// reserved is what the plan before reserved, if it was the leader's; if nil, the
+	// Jobs' annotations say what another leader did.
+	reserved map[types.UID]reservation
 
 	jobs    memo[batchv1.Job, *jobFacts]
 	pods    memo[corev1.Pod, *podFacts]
@@ -174,7 +195,10 @@ func (s *surveyor) place(out *survey, r *room, job *batchv1.Job, f *jobFacts, po
 }
 
 func (s *surveyor) pending(job *batchv1.Job, f *jobFacts) *pending {
-	p := &pending{job: job, facts: f}
+	p := &pending{job: job, facts: f, reserved: s.reserved[job.UID]}
+	if s.reserved == nil {
+		p.reserved.start = told(job).reserved
+	}
 	p.estimate, p.from = s.forecasts.runtime(job.UID, f)
 	return p
 }

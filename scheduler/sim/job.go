@@ -56,11 +56,12 @@ type task struct {
 	units    int64 // request × pods of the one resource of a cluster without placement
 	estimate predictor.Estimate
 
-	submitted  time.Duration
-	start, end time.Duration
-	started    bool
-	nodes      []int
-	promised   promise // what was foretold at submission
+	submitted     time.Duration
+	start, end    time.Duration
+	started       bool
+	nodes         []int
+	reservedStart time.Time // by the last plan
+	promised      promise   // what was foretold at submission
 }
 
 // A promise is a forecast of a job's end.

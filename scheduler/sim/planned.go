@@ -26,11 +26,11 @@ func (p *planned) dispatch(r *run, now time.Duration) ([]*task, error) {
 	var starts []*task
 	for _, d := range scheduler.Plan(s, policy).Decisions {
 		t := r.waiting[d.Job]
+		t.reservedStart, t.nodes = d.ReservedStart, d.Nodes
 		if t.submitted == now && !p.plain {
 			t.promised = promise{d.EndP50, d.EndP90}
 		}
 		if d.Verdict == scheduler.Released || d.Verdict == scheduler.Backfilled && !p.strict {
-			t.nodes = d.Nodes
 			starts = append(starts, t)
 		}
 	}
@@ -62,6 +62,7 @@ func (p *planned) snapshot(r *run, now time.Duration) (scheduler.Snapshot, error
 			ID: t.ID, Namespace: t.Namespace, Name: t.Name, Queue: t.Queue,
 			Tier: t.Priority, Submitted: t.Submitted,
 			Pods: t.pods, Request: t.request, Class: t.class,
+			ReservedStart: t.reservedStart, ReservedNodes: t.nodes,
 			Deadline: t.Deadline, EarliestStart: t.EarliestStart,
 		}
 		if !p.plain {

@@ -286,19 +286,17 @@ func (w *world) checkReleases(namespace string, runs []run) {
 	}
 }
 
-// A promise is the earliest start that a job's reservation has named, for as long
-// as it held one without a break: a job that is overtaken by a shorter one before
-// its time loses it.
+// A promise is the earliest start that a job's reservation has named. All are near
+// enough to be firm (scheduler.Policy.FirmWithin).
 type promise struct {
 	at     time.Time
 	reason string
 }
 
-// watchReservations follows the queue until ctx ends, and sends the promises that
-// stood when the jobs started.
+// watchReservations follows the leader's queue until ctx ends, and sends the promises.
 func (w *world) watchReservations(ctx context.Context) <-chan map[string]promise {
 	out := make(chan map[string]promise, 1)
-	queue := w.dial("scheduler-a").Queue()
+	queue := w.dial(w.leader()).Queue()
 	go func() {
 		promises := map[string]promise{}
 		for entries, err := range queue.WatchWaiting(ctx, "queued") {
@@ -308,14 +306,8 @@ func (w *world) watchReservations(ctx context.Context) <-chan map[string]promise
 			for _, e := range entries {
 				key := e.Namespace + "/" + e.Name
 				p, ok := promises[key]
-				verdict, _, _ := strings.Cut(e.Decision, ":")
-				switch scheduler.Verdict(verdict) {
-				case scheduler.Held:
-					delete(promises, key)
-				case scheduler.Reserved:
-					if !e.StartP90.IsZero() && (!ok || e.StartP90.Before(p.at)) {
-						promises[key] = promise{e.StartP90, e.Decision}
-					}
+				if strings.HasPrefix(e.Decision, string(scheduler.Reserved)) && !e.StartP90.IsZero() && (!ok || e.StartP90.Before(p.at)) {
+					promises[key] = promise{e.StartP90, e.Decision}
 				}
 			}
 		}
@@ -324,9 +316,16 @@ func (w *world) watchReservations(ctx context.Context) <-chan map[string]promise
 	return out
 }
 
+// slack is by how much a start may be later than its reservation though every run
+// kept its p90. The longer a run goes on, the later is it expected to end, up to its
+// p99: some 6 s later for the longest kind. A job that ends before then may be let in
+// meanwhile. The rest is for whole seconds in the API's times and for programs that
+// share two cores. A job in the way of a reservation costs more: 8-GPU jobs wait for
+// runs of 15 s and more.
+const slack = 10 * time.Second
+
 // checkReservations holds the starts against the promises. A start may be late by
-// as much as a run outlived the p90 it was planned with, and by what whole seconds
-// and a few re-plans cost.
+// as much as a run outlived the p90 it was planned with, and by slack.
 func (w *world) checkReservations(promises map[string]promise, runs []run) {
 	w.Helper()
 	w.mu.Lock()
@@ -345,7 +344,7 @@ func (w *world) checkReservations(promises map[string]promise, runs []run) {
 	latest := -time.Hour
 	for key, p := range promises {
 		late := w.jobs[key].Status.StartTime.Sub(p.at)
-		if latest = max(latest, late); late > overrun+10*time.Second {
+		if latest = max(latest, late); late > overrun+slack {
 			w.Errorf("%s started %v after its reservation: %s", key, late, p.reason)
 		}
 	}
@@ -406,17 +405,13 @@ func (w *world) haveRecords(runs []run, usage bool) error {
 
 // withoutLeader kills the scheduler that leads while jobs wait.
 func withoutLeader(w *world, src *rand.Rand) {
-	lease, err := w.Client().CoordinationV1().Leases("default").Get(w.ctx, "runcast-scheduler", metav1.GetOptions{})
-	if err != nil {
-		w.Fatal(err)
-	}
 	runs := runsOf(src, func(k *kind) int { return 6 * btoi(k.name == "finetune") })
 	for i := range runs {
 		runs[i].name, runs[i].runtime = fmt.Sprintf("finetune-noleader-%d", i), 4*time.Second
 	}
 	w.create(runs, "queued", "queued", "gpu")
 	w.await("the first releases", time.Minute, func() bool { return w.resumed["queued/"+runs[0].name]+w.resumed["queued/"+runs[1].name] > 0 })
-	leader := *lease.Spec.HolderIdentity
+	leader := w.leader()
 	w.kill(leader)
 	w.await("jobs to end under the other leader", 90*time.Second, func() bool { return w.allOver("queued", runs) })
 	w.checkReleases("queued", runs)

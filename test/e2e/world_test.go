@@ -228,6 +228,16 @@ scheduler: {election: {namespace: default, name: runcast-scheduler, identity: %s
 	w.predict = w.dial("predictor").Estimator()
 }
 
+// leader names the scheduler that leads.
+func (w *world) leader() string {
+	w.Helper()
+	lease, err := w.Client().CoordinationV1().Leases("default").Get(w.ctx, "runcast-scheduler", metav1.GetOptions{})
+	if err != nil {
+		w.Fatal(err)
+	}
+	return *lease.Spec.HolderIdentity
+}
+
 func (w *world) dial(name string) *rpc.Client {
 	c, err := rpc.Dial(rpc.ClientConfig{Target: w.address[name], Timeout: 10 * time.Second}, slog.New(slog.DiscardHandler))
 	if err != nil {
