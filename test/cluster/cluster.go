@@ -128,7 +128,17 @@ func (c *Cluster) Kill(name string) error {
 	return nil
 }
 
-// Restart starts a program that Kill has ended, on the same port and data, and waits until it is ready.
+// Interrupt ends one program with SIGINT and waits until it is gone. The error says
+// what it exited with, if not 0.
+func (c *Cluster) Interrupt(ctx context.Context, name string) error {
+	p, err := c.process(name)
+	if err != nil {
+		return err
+	}
+	return p.interrupt(ctx)
+}
+
+// Restart starts a program that Kill or Interrupt has ended, on the same port and data, and waits until it is ready.
 func (c *Cluster) Restart(ctx context.Context, name string) error {
 	p, err := c.process(name)
 	if err != nil {

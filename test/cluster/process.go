@@ -144,6 +144,26 @@ func (p *process) kill() {
 	}
 }
 
+// interrupt asks the present run to end, and waits until it has with exit code 0.
+func (p *process) interrupt(ctx context.Context) error {
+	p.mu.Lock()
+	r := p.run
+	p.mu.Unlock()
+	r.want()
+	if err := r.cmd.Process.Signal(os.Interrupt); err != nil {
+		return fmt.Errorf("%s: %w", p.name, err)
+	}
+	select {
+	case <-r.gone:
+	case <-ctx.Done():
+		return fmt.Errorf("%s: interrupted, and still there: %w", p.name, ctx.Err())
+	}
+	if !r.cmd.ProcessState.Success() {
+		return fmt.Errorf("%s: interrupted, %v\n%s", p.name, r.cmd.ProcessState, p.tail())
+	}
+	return nil
+}
+
 // end kills the process and lets it start no more.
 func (p *process) end() {
 	p.mu.Lock()

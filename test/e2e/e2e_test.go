@@ -6,10 +6,12 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -50,6 +52,7 @@ func TestMainJob(t *testing.T) {
 		{"releases jobs without a predictor", withoutPredictor},
 		{"catches up after Prometheus was away", withoutPrometheus},
 		{"goes on when the leader is killed", withoutLeader},
+		{"is one process that ends when asked to", asOne},
 	} {
 		ok := t.Run(story.name, func(t *testing.T) {
 			outer := w.T
@@ -67,6 +70,7 @@ func TestMainJob(t *testing.T) {
 // its records with the truth.
 func learns(w *world, src *rand.Rand) {
 	runs := runsOf(src, func(k *kind) int { return k.runs })
+	slices.SortFunc(runs, func(a, b run) int { return cmp.Compare(b.runtime, a.runtime) }) // or all wait for a long one at the end
 	w.create(runs, "queued", "", "")
 	half := func() bool { return len(w.ended) > len(runs)/3 }
 	w.await("a third of the jobs to end", 3*time.Minute, half)
@@ -168,12 +172,12 @@ func trains(w *world, src *rand.Rand) {
 		}
 		return nil
 	})
-	w.awaitEstimates()
+	w.awaitEstimates("scheduler-a", "scheduler-b")
 }
 
-// awaitEstimates waits until both schedulers plan with the predictor's estimates:
+// awaitEstimates waits until the schedulers plan with the predictor's estimates:
 // while it had no model they asked it ever more seldom.
-func (w *world) awaitEstimates() {
+func (w *world) awaitEstimates(schedulers ...string) {
 	w.Helper()
 	canary := runsOf(rand.New(rand.NewPCG(1, 1)), func(k *kind) int { return btoi(k.name == "lint") })[0]
 	canary.name = "lint-canary"
@@ -183,7 +187,7 @@ func (w *world) awaitEstimates() {
 	if _, err := jobs.Create(w.ctx, job, metav1.CreateOptions{}); err != nil {
 		w.Fatal(err)
 	}
-	for _, name := range []string{"scheduler-a", "scheduler-b"} {
+	for _, name := range schedulers {
 		queue := w.dial(name).Queue()
 		w.poll("estimates at "+name, time.Minute, func() error {
 			e, err := queue.ETA(w.ctx, "queued", job.Name)
@@ -370,19 +374,38 @@ func withoutPredictor(w *world, src *rand.Rand) {
 	w.restart("predictor")
 }
 
-// withoutPrometheus kills Prometheus while jobs run: they are recorded from the
-// API at once, and once Prometheus is back the history is read on.
+// withoutPrometheus kills Prometheus while jobs run: they are recorded from the API
+// at once. The history waits, though the collector starts anew meanwhile, and is read
+// on once Prometheus is back: usage from before the gap is not lost.
 func withoutPrometheus(w *world, src *rand.Rand) {
-	w.kill("prometheus")
-	away := few(src, "noprometheus", 4)
+	before := few(src, "before", 4)
+	w.create(before, "queued", "queued", "gpu")
+	w.await("jobs to end before Prometheus goes", time.Minute, func() bool { return w.allOver("queued", before) })
+	w.kill("prometheus") // before their usage is asked for
+	w.kill("collector")
+	gone := time.Now()
+	w.restart("collector")
+	away := few(src, "away", 4)
 	w.create(away, "queued", "queued", "gpu")
 	w.await("jobs to end without Prometheus", time.Minute, func() bool { return w.allOver("queued", away) })
 	w.poll("their records", 30*time.Second, func() error { return w.haveRecords(away, false) })
+	if mark, err := w.watermark(); err != nil || mark.After(gone.Add(-historyLag)) {
+		w.Errorf("the history is read up to %v (%v), and Prometheus has been gone since %v", mark, err, gone)
+	}
 	w.restart("prometheus")
-	back := few(src, "prometheus", 4)
+	back := few(src, "back", 4)
 	w.create(back, "queued", "queued", "gpu")
 	w.await("jobs to end with Prometheus", time.Minute, func() bool { return w.allOver("queued", back) })
-	w.poll("their usage", 2*time.Minute, func() error { return w.haveRecords(back, true) })
+	w.poll("usage from before and after the gap", 2*time.Minute, func() error {
+		return errors.Join(w.haveRecords(before, true), w.haveRecords(away, false), w.haveRecords(back, true))
+	})
+	w.poll("the history to be read on", time.Minute, func() error {
+		mark, err := w.watermark()
+		if err == nil && !mark.After(gone.Add(-historyLag)) {
+			err = fmt.Errorf("read up to %v", mark)
+		}
+		return err
+	})
 }
 
 // haveRecords reports whether each run has exactly one record, with usage if asked.
@@ -416,4 +439,45 @@ func withoutLeader(w *world, src *rand.Rand) {
 	w.await("jobs to end under the other leader", 90*time.Second, func() bool { return w.allOver("queued", runs) })
 	w.checkReleases("queued", runs)
 	w.restart(leader)
+}
+
+// asOne runs everything in one process on a file of its own: it learns of all jobs
+// that have ended, trains, releases jobs with the model's estimates, and ends well
+// when interrupted.
+func asOne(w *world, src *rand.Rand) {
+	for _, name := range []string{"scheduler-a", "scheduler-b", "predictor", "collector"} {
+		w.kill(name)
+	}
+	w.start("up", "up", w.collectorConfig("up.bolt"))
+	up := w.dial("up")
+	var model predictor.ModelInfo
+	w.poll("a model", time.Minute, func() (err error) {
+		model, err = up.Models().Champion(w.ctx)
+		return err
+	})
+	w.mu.Lock()
+	ended := len(w.ended)
+	w.mu.Unlock()
+	all, err := w.recordsOf(up.History())
+	if err != nil || len(all) != ended {
+		w.Errorf("%d jobs in the history (%v), %d have ended", len(all), err, ended)
+	}
+	w.awaitEstimates("up")
+	runs := few(src, "one", 6)
+	w.create(runs, "queued", "queued", "gpu")
+	w.await("jobs to end", time.Minute, func() bool { return w.allOver("queued", runs) })
+	w.checkReleases("queued", runs)
+	w.mu.Lock()
+	for i := range runs {
+		notes := w.jobs["queued/"+runs[i].name].Annotations
+		if notes[jobspec.AnnotationModel] != model.Version || notes[jobspec.AnnotationRuntimeP90] == "" {
+			w.Errorf("%s: released with %v, model %s is in service", runs[i].name, notes, model.Version)
+		}
+	}
+	w.mu.Unlock()
+	ctx, cancel := context.WithTimeout(w.ctx, 30*time.Second)
+	defer cancel()
+	if err := w.Interrupt(ctx, "up"); err != nil {
+		w.Error(err)
+	}
 }

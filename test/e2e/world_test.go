@@ -3,15 +3,19 @@
 package e2e
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -40,7 +44,6 @@ type world struct {
 	binary  string
 	address map[string]string // of each process: gRPC, and with "/http" appended metrics
 	history predictor.History
-	models  predictor.Models
 	predict predictor.Estimator
 
 	mu      sync.Mutex
@@ -208,14 +211,22 @@ func (w *world) start(name, subcommand, config string) {
 	}
 }
 
+// collectorConfig is the part of a collector, with its own file. historyLag is how far
+// its history source stays behind.
+func (w *world) collectorConfig(file string) string {
+	return fmt.Sprintf(`
+prometheus: {url: %q, scrape_interval: 2s}
+collector: {lag: 5s, history_lag: %s, window: 1m, backfill: 1h}
+store: {path: %q}
+`, w.PrometheusURL(), historyLag, filepath.Join(w.Dir, file))
+}
+
+const historyLag = 15 * time.Second
+
 // startRuncast starts every process, as in a cluster: two schedulers, one leads.
 func (w *world) startRuncast() {
 	w.Helper()
-	w.start("collector", "collector", fmt.Sprintf(`
-prometheus: {url: %q, scrape_interval: 2s}
-collector: {lag: 5s, history_lag: 15s, window: 1m, backfill: 1h}
-store: {path: %q}
-`, w.PrometheusURL(), filepath.Join(w.Dir, "runcast.bolt")))
+	w.start("collector", "collector", w.collectorConfig("runcast.bolt"))
 	w.start("predictor", "predictor", fmt.Sprintf("client: {collector: %q}\n", w.address["collector"]))
 	for _, name := range []string{"scheduler-a", "scheduler-b"} {
 		w.start(name, "scheduler", fmt.Sprintf(`
@@ -224,7 +235,6 @@ scheduler: {election: {namespace: default, name: runcast-scheduler, identity: %s
 `, w.address["predictor"], name))
 	}
 	w.history = w.dial("collector").History()
-	w.models = w.dial("collector").Models()
 	w.predict = w.dial("predictor").Estimator()
 }
 
@@ -282,10 +292,29 @@ func stderrOf(err error) []byte {
 	return nil
 }
 
-// records returns the whole history, by namespace/name.
-func (w *world) records() (map[string][]predictor.JobRecord, error) {
+// watermark is up to which end of jobs the collector has read Prometheus' history.
+func (w *world) watermark() (time.Time, error) {
+	const name = "runcast_collector_history_watermark_timestamp_seconds"
+	resp, err := http.Get("http://" + w.address["collector/http"] + "/metrics") //nolint:noctx // on loopback
+	if err != nil {
+		return time.Time{}, err
+	}
+	defer resp.Body.Close()
+	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+		if value, ok := strings.CutPrefix(lines.Text(), name+" "); ok {
+			seconds, err := strconv.ParseFloat(value, 64)
+			return time.Unix(int64(seconds), 0), err
+		}
+	}
+	return time.Time{}, fmt.Errorf("no metric %s", name)
+}
+
+// records returns the collector's whole history, by namespace/name.
+func (w *world) records() (map[string][]predictor.JobRecord, error) { return w.recordsOf(w.history) }
+
+func (w *world) recordsOf(history predictor.History) (map[string][]predictor.JobRecord, error) {
 	all := map[string][]predictor.JobRecord{}
-	for e, err := range w.history.Records(w.ctx, time.Time{}, time.Time{}) {
+	for e, err := range history.Records(w.ctx, time.Time{}, time.Time{}) {
 		if err != nil {
 			return nil, err
 		}
