@@ -13,7 +13,8 @@
 //
 // All state is in the API server. Every replica keeps its caches warm and plans,
 // so that each can answer for the queue (it is a predictor.Queue); only the
-// replica that holds the Lease acts.
+// replica that holds the Lease acts. A new leader keeps the reservations of the one
+// before: they are on the Jobs.
 //
 // # When something is dead
 //

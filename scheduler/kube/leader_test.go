@@ -121,7 +121,7 @@ func TestReservationOutlivesLeader(t *testing.T) {
 		s := newAPIServer(t)
 		s.create(t, testNode(t, "n1", "cpu=4"))
 		est := newOracle()
-		est.runtimes["running"], est.runtimes["wide"], est.runtimes["short"] = 4*time.Minute, time.Hour, time.Minute
+		est.runtimes["running"], est.runtimes["wide"], est.runtimes["short"] = 100*time.Second, time.Hour, time.Minute
 		plan := func(s scheduler.Snapshot) scheduler.Schedule { return scheduler.Plan(s, scheduler.DefaultPolicy()) }
 		first := s.connect(0)
 		_, stopA := runPlan(t, first, est, lease("a"), plan)
@@ -136,7 +136,7 @@ func TestReservationOutlivesLeader(t *testing.T) {
 		s.create(t, testJob(t, "wide", "cpu=4"))
 		time.Sleep(5 * time.Second)
 		reserved := told(s.job(t, "wide")).reserved
-		if off := reserved.Sub(began.Add(4 * time.Minute)).Abs(); off > 2*time.Second {
+		if off := reserved.Sub(began.Add(100 * time.Second)).Abs(); off > 2*time.Second {
 			t.Fatalf("reserved %v from when the running job ends", off)
 		}
 		first.cut.Store(true)
@@ -148,7 +148,7 @@ func TestReservationOutlivesLeader(t *testing.T) {
 		if now := told(s.job(t, "wide")); now.verdict != scheduler.Reserved || now.reserved.After(reserved) {
 			t.Errorf("wide was reserved for %v, and then: %s, for %v", reserved, now.text(), now.reserved)
 		}
-		time.Sleep(2 * time.Minute)
+		time.Sleep(30 * time.Second)
 		s.endPods(t, "running")
 		time.Sleep(time.Second)
 		if s.releases("default/wide") != 1 || s.releases("default/short") != 0 {

@@ -290,8 +290,8 @@ func (w *world) checkReleases(namespace string, runs []run) {
 	}
 }
 
-// A promise is the earliest start that a job's reservation has named. All are near
-// enough to be firm (scheduler.Policy.FirmWithin).
+// A promise is the earliest start that a job's reservation has named once it was
+// near enough to be kept.
 type promise struct {
 	at     time.Time
 	reason string
@@ -309,8 +309,9 @@ func (w *world) watchReservations(ctx context.Context) <-chan map[string]promise
 			}
 			for _, e := range entries {
 				key := e.Namespace + "/" + e.Name
-				p, ok := promises[key]
-				if strings.HasPrefix(e.Decision, string(scheduler.Reserved)) && !e.StartP90.IsZero() && (!ok || e.StartP90.Before(p.at)) {
+				firm := strings.HasPrefix(e.Decision, string(scheduler.Reserved)) && !e.StartP90.IsZero() &&
+					time.Until(e.StartP90) < scheduler.DefaultPolicy().FirmWithin
+				if p, ok := promises[key]; firm && (!ok || e.StartP90.Before(p.at)) {
 					promises[key] = promise{e.StartP90, e.Decision}
 				}
 			}
