@@ -79,8 +79,8 @@ func newJobs(s *Snapshot, p Policy, w *site) []*job {
 // firmStart is the reserved start that this plan is to keep: 0 if it has come,
 // eventually if there is none.
 func (w *site) firmStart(j *job, now time.Time, within time.Duration) time.Duration {
-	start := max(j.ReservedStart.Sub(now), 0)
-	if j.ReservedStart.IsZero() || start > within || j.early > 0 || !j.known() {
+	start := j.ReservedStart.Sub(now)
+	if j.ReservedStart.IsZero() || start.Abs() > within || j.early > 0 || !j.known() {
 		return eventually
 	}
 	if j.ReservedNodes != nil && len(j.ReservedNodes) != j.pods {
@@ -91,7 +91,7 @@ func (w *site) firmStart(j *job, now time.Time, within time.Duration) time.Durat
 			return eventually
 		}
 	}
-	return start
+	return max(start, 0)
 }
 
 // ahead compares two jobs by planned order.

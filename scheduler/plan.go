@@ -198,26 +198,18 @@ func (pl *planner) meetDeadlines(tier int32) {
 	}
 }
 
-// keepReservations reserves again for the jobs of one tier whose start is near by the
-// plan before, the first to start first: where and when it was, else elsewhere and no
-// later, else, because something overran or a node is gone, as early as possible.
+// keepReservations puts the near ones of one tier on the board as they were made. What
+// they rest on may be expected to overrun, or have overrun: they stand all the same.
 func (pl *planner) keepReservations(tier int32) {
-	var near []*job
 	for _, j := range pl.jobs {
-		if j.Tier == tier && j.firm < eventually {
-			near = append(near, j)
+		if j.Tier != tier || j.firm == eventually {
+			continue
 		}
-	}
-	slices.SortStableFunc(near, func(a, b *job) int { return a.ReservedStart.Compare(b.ReservedStart) })
-	for _, j := range near {
-		r := pl.board.again(j)
-		if r == nil {
+		r := &reservation{job: j, start: j.firm, end: later(j.firm, j.p90), nodes: j.ReservedNodes}
+		if r.nodes == nil {
 			r = pl.board.latest(j, j.firm)
 		}
-		if r == nil {
-			r = pl.board.earliest(j)
-		}
-		if r != nil && r.start < eventually {
+		if r != nil {
 			r.fixed = true
 			pl.reserve(j, r)
 		}
@@ -247,6 +239,9 @@ func (pl *planner) decide(j *job) Decision {
 		delete(pl.reservations, j)
 	}
 	nodes, short := pl.place(j)
+	if own != nil && own.start == 0 && pl.board.has(own.nodes, j.request) {
+		nodes = own.nodes // later reservations there were made to stand behind it
+	}
 	if nodes != nil {
 		d.Nodes, d.Verdict = nodes, Backfilled
 		if len(pl.blocked) == 0 {
@@ -262,15 +257,21 @@ func (pl *planner) decide(j *job) Decision {
 		}
 	}
 	if pl.reserved < pl.policy.Reservations && (own == nil || j.firm < eventually) {
-		if r := pl.board.earliest(j); r != nil {
+		if r := pl.board.earliest(j); r != nil && (own == nil || r.start <= own.start) {
 			own = r
+		}
+		if own != nil {
 			pl.reserved++
 		}
 	}
 	if own != nil {
 		pl.reserve(j, own)
 		d.Verdict, d.Nodes = Reserved, own.nodes
-		if own.start < eventually {
+		switch own.start {
+		case eventually:
+		case j.firm:
+			d.ReservedStart = j.ReservedStart // which may have passed
+		default:
 			d.ReservedStart = pl.Now.Add(own.start)
 		}
 		d.Reason = pl.reservedReason(j, own, short)

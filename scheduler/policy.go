@@ -24,8 +24,9 @@ type Policy struct {
 	// order (EASY has 1). With 0 whatever fits starts, and wide jobs starve. At least 0.
 	Reservations int
 	// FirmWithin is how near the start of a reservation must be for later plans to
-	// keep it, whatever shorter jobs have come since; that of a job whose runtime is
-	// unknown never is. 0 keeps those that are due. At least 0.
+	// keep it, whatever shorter jobs have come since, and for how long after its start
+	// it is kept while something overruns. That of a job whose runtime is unknown never
+	// is. At least 0.
 	FirmWithin time.Duration
 	// DeadlineReservations is how many jobs with a deadline, earliest deadline
 	// first within each tier, get a reservation of their own that still meets it;

@@ -281,8 +281,8 @@ func TestReservationHolds(t *testing.T) {
 			}
 			s.Running = nil
 			for _, r := range running {
-				if !r.by.IsZero() {
-					r.Remaining = predictor.Exactly(r.by.Sub(s.Now))
+				if !r.by.IsZero() { // the longer it runs, the later it may be expected to end
+					r.Remaining = predictor.Exactly(r.by.Sub(s.Now) + time.Duration(rng.IntN(3)))
 				}
 				s.Running = append(s.Running, r.Running)
 			}

@@ -110,6 +110,8 @@ func (pl *planner) reservedReason(j *job, r *reservation, short shortage) string
 	case r.fixed && !j.Deadline.Before(pl.Now.Add(r.end)):
 		return fmt.Sprintf("%s; starts at %s at the latest, to end by its deadline at %s",
 			text, pl.clock(r.start), pl.clock(j.Deadline.Sub(pl.Now)))
+	case r.fixed && r.start == 0:
+		return text + ", overdue since its reservation at " + pl.clock(j.ReservedStart.Sub(pl.Now))
 	case r.fixed && r.cause == nil:
 		return fmt.Sprintf("%s; starts at %s at the latest (p90), as reserved before", text, pl.clock(r.start))
 	case r.start == eventually && r.cause != nil:

@@ -83,21 +83,6 @@ func (b *board) latest(j *job, by time.Duration) *reservation {
 	return nil
 }
 
-// again is the reservation that j had; nil if it is not known or not to be had any more.
-func (b *board) again(j *job) *reservation {
-	r := &reservation{job: j, start: j.firm, end: later(j.firm, j.p90), nodes: j.ReservedNodes}
-	then := b.at(r.start)
-	there := len(r.nodes) > 0
-	each(r.nodes, func(n, pods int32) {
-		fits, _ := then.unpromised(n, j, r.end, fit(then.of(then.free, n), j.request, int(pods)))
-		there = there && fits == int(pods)
-	})
-	if !there {
-		return nil
-	}
-	return r
-}
-
 // keep puts a reservation on the board.
 func (b *board) keep(r *reservation) {
 	each(r.nodes, func(n, pods int32) {

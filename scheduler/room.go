@@ -85,6 +85,15 @@ func (b *board) start(nodes []int, request []int64, end time.Duration, owner *st
 	})
 }
 
+// has reports whether there is room for a pod on each of nodes now, reserved or not.
+func (b *board) has(nodes []int, request []int64) bool {
+	room := true
+	each(nodes, func(n, pods int32) {
+		room = room && fit(b.of(b.free, n), request, int(pods)) == int(pods)
+	})
+	return room
+}
+
 // each calls f for every run of equal nodes, which has one element for each pod.
 func each(nodes []int, f func(n, pods int32)) {
 	for i := 0; i < len(nodes); {

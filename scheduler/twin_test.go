@@ -307,6 +307,9 @@ func (w *twin) plan() {
 		}
 		own := w.take(i)
 		nodes := w.fits(j.Class, w.pods(i), j.Request, w.large(j.Request), 0, w.runtime(i), w.wide(order, able))
+		if own != nil && w.starts[i] == 0 && w.has(w.nodes[i], j.Request) {
+			nodes = w.nodes[i]
+		}
 		if nodes != nil {
 			w.add(i, nodes, j.Request, 0, w.runtime(i), false, false)
 			w.over[i] = true
@@ -320,11 +323,14 @@ func (w *twin) plan() {
 		}
 		blocked = true
 		if w.reserved < w.p.Reservations && (own == nil || w.firm(i) >= 0) {
-			if t, nodes := w.earliest(j.Class, w.pods(i), j.Request, w.runtime(i), w.wide(order, able)); nodes != nil {
+			t, nodes := w.earliest(j.Class, w.pods(i), j.Request, w.runtime(i), w.wide(order, able))
+			if better := nodes != nil && (own == nil || t <= w.starts[i]); better || own != nil {
 				w.reserved++
-				w.reserve(i, t, nodes)
-				w.verdicts[i] = Reserved
-				continue
+				if better {
+					own = nil
+					w.reserve(i, t, nodes)
+					w.verdicts[i] = Reserved
+				}
 			}
 		}
 		if own != nil {
@@ -355,7 +361,7 @@ func (w *twin) take(i int) []span {
 // firm is the reserved start that is to be kept, 0 if it has come; -1 if there is none.
 func (w *twin) firm(i int) time.Duration {
 	j := w.s.Pending[i]
-	if j.ReservedStart.IsZero() || w.early(i) || j.Runtime.IsZero() || j.ReservedStart.Sub(w.s.Now) > w.p.FirmWithin {
+	if j.ReservedStart.IsZero() || w.early(i) || j.Runtime.IsZero() || j.ReservedStart.Sub(w.s.Now).Abs() > w.p.FirmWithin {
 		return -1
 	}
 	if j.ReservedNodes != nil && len(j.ReservedNodes) != w.pods(i) {
@@ -370,49 +376,33 @@ func (w *twin) firm(i int) time.Duration {
 }
 
 func (w *twin) keep(order []int, able map[int]bool, tier int32) {
-	var near []int
 	for _, i := range order {
-		if w.s.Pending[i].Tier == tier && w.firm(i) >= 0 {
-			near = append(near, i)
-		}
-	}
-	slices.SortStableFunc(near, func(a, b int) int { return w.s.Pending[a].ReservedStart.Compare(w.s.Pending[b].ReservedStart) })
-	for _, i := range near {
-		j, t := w.s.Pending[i], w.firm(i)
-		if w.again(i, t) {
-			w.reserve(i, t, j.ReservedNodes)
+		j := w.s.Pending[i]
+		if j.Tier != tier || w.firm(i) < 0 {
 			continue
 		}
-		var nodes []int
-		for ; t >= 0 && nodes == nil; t-- {
-			nodes = w.fits(j.Class, w.pods(i), j.Request, w.large(j.Request), t, later(t, w.runtime(i)), w.wide(order, able))
+		if j.ReservedNodes != nil {
+			w.reserve(i, w.firm(i), j.ReservedNodes)
+			continue
 		}
-		t++
-		if nodes == nil {
-			t, nodes = w.earliest(j.Class, w.pods(i), j.Request, w.runtime(i), w.wide(order, able))
-		}
-		if nodes != nil && t < eventually {
-			w.reserve(i, t, nodes)
+		for t := w.firm(i); t >= 0; t-- {
+			if nodes := w.fits(j.Class, w.pods(i), j.Request, w.large(j.Request), t, later(t, w.runtime(i)), w.wide(order, able)); nodes != nil {
+				w.reserve(i, t, nodes)
+				break
+			}
 		}
 	}
 }
 
-// again reports whether the nodes that were reserved have room from t on.
-func (w *twin) again(i int, t time.Duration) bool {
-	j := w.s.Pending[i]
+func (w *twin) has(nodes []int, request Vector) bool {
 	pods := map[int]int{}
-	for _, n := range j.ReservedNodes {
+	for _, n := range nodes {
 		pods[n]++
-		only := make([]bool, len(w.s.Nodes))
-		only[n] = true
-		w.s.Classes = append(w.s.Classes, only)
-		fits := w.fits(len(w.s.Classes)-1, pods[n], j.Request, true, t, later(t, w.runtime(i)), -1)
-		w.s.Classes = w.s.Classes[:len(w.s.Classes)-1]
-		if fits == nil {
+		if w.count(n, request, 1000, 0, math.MaxInt) < pods[n] {
 			return false
 		}
 	}
-	return len(pods) > 0
+	return true
 }
 
 func (w *twin) deadlines(order []int, able map[int]bool, tier int32) {
