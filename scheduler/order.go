@@ -80,7 +80,7 @@ func newJobs(s *Snapshot, p Policy, w *site) []*job {
 // eventually if there is none.
 func (w *site) firmStart(j *job, now time.Time, within time.Duration) time.Duration {
 	start := j.ReservedStart.Sub(now)
-	if j.ReservedStart.IsZero() || start.Abs() > within || j.early > 0 || !j.known() {
+	if j.ReservedStart.IsZero() || start.Abs() >= within || j.early > 0 || !j.known() {
 		return eventually
 	}
 	if j.ReservedNodes != nil && len(j.ReservedNodes) != j.pods {

@@ -26,7 +26,7 @@ type Policy struct {
 	// FirmWithin is how near the start of a reservation must be for later plans to
 	// keep it, whatever shorter jobs have come since, and for how long after its start
 	// it is kept while something overruns. That of a job whose runtime is unknown never
-	// is. At least 0.
+	// is. With 0 none is. At least 0.
 	FirmWithin time.Duration
 	// DeadlineReservations is how many jobs with a deadline, earliest deadline
 	// first within each tier, get a reservation of their own that still meets it;

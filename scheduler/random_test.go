@@ -299,7 +299,7 @@ func TestReservationHolds(t *testing.T) {
 				}
 				j.ReservedStart, j.ReservedNodes = d.ReservedStart, d.Nodes
 				waiting = append(waiting, j)
-				if at := d.ReservedStart; !at.IsZero() && at.Sub(s.Now) <= p.FirmWithin && !j.Runtime.IsZero() {
+				if at := d.ReservedStart; !at.IsZero() && at.Sub(s.Now) < p.FirmWithin && !j.Runtime.IsZero() {
 					kept++
 					firm[j.ID] = at
 					if !first {

@@ -361,7 +361,7 @@ func (w *twin) take(i int) []span {
 // firm is the reserved start that is to be kept, 0 if it has come; -1 if there is none.
 func (w *twin) firm(i int) time.Duration {
 	j := w.s.Pending[i]
-	if j.ReservedStart.IsZero() || w.early(i) || j.Runtime.IsZero() || j.ReservedStart.Sub(w.s.Now).Abs() > w.p.FirmWithin {
+	if j.ReservedStart.IsZero() || w.early(i) || j.Runtime.IsZero() || j.ReservedStart.Sub(w.s.Now).Abs() >= w.p.FirmWithin {
 		return -1
 	}
 	if j.ReservedNodes != nil && len(j.ReservedNodes) != w.pods(i) {

@@ -46,6 +46,7 @@ func newDispatcher(c *Config) (dispatcher, error) {
 		case "easy":
 			p := c.Plan
 			p.OverdueAfter = 0 // every job is overdue: order of submission
+			p.FirmWithin = 0
 			return &planned{policy: p}, nil
 		case "runcast":
 			return &planned{policy: c.Plan}, nil
