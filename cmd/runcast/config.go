@@ -1,11 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
+
+	"github.com/prometheus/common/model"
 
 	"github.com/runcast/runcast/collector/promql"
 	"github.com/runcast/runcast/predictor/rpc"
@@ -14,7 +19,9 @@ import (
 
 // A Config is runcast.yaml, the one file that every process reads; each takes its
 // part. An unknown field, a wrong unit or a value out of range is an error that
-// names the file and the field. Durations are Go's: 90s, 30m, 12h.
+// names the file and the field. Durations are Prometheus': 90s, 30m, 12h, 7d.
+// Defaults are in defaultConfig; docs/configuration.md is this for users, and a
+// test holds it to it.
 type Config struct {
 	// Cluster names this cluster in records and in queries of a Prometheus that
 	// holds several. Default: none.
@@ -38,7 +45,7 @@ type Config struct {
 	Client ClientConfig `json:"client"`
 
 	// MetricsAddress serves /metrics, /healthz (the loops turn) and /readyz (the
-	// process can do its part). Default 127.0.0.1:9465; "none" serves none.
+	// process can do its part); "none" serves none.
 	MetricsAddress string `json:"metrics_address"`
 }
 
@@ -53,31 +60,31 @@ type KubernetesConfig struct {
 
 // A CollectorConfig bounds what the collector looks back for and how it waits.
 type CollectorConfig struct {
-	// Backfill is how far the first start looks back in Prometheus. Default 720h.
-	Backfill Duration `json:"backfill"`
-	// Window is the span of completion times one query asks for. Default 30m.
-	Window Duration `json:"window"`
+	// Backfill is how far the first start looks back in Prometheus.
+	Backfill model.Duration `json:"backfill"`
+	// Window is the span of completion times one query asks for.
+	Window model.Duration `json:"window"`
 	// Lag is how long after a job's end its usage is expected to be complete: two
-	// scrapes and the remote-write delay. Default 1m.
-	Lag Duration `json:"lag"`
-	// HistoryLag is how far behind now completion times are asked for. Default 10m.
-	HistoryLag Duration `json:"history_lag"`
+	// scrapes and the remote-write delay.
+	Lag model.Duration `json:"lag"`
+	// HistoryLag is how far behind now completion times are asked for.
+	// Default 10m, or Lag if that is more.
+	HistoryLag model.Duration `json:"history_lag"`
 }
 
 // A StoreConfig places and bounds the history.
 type StoreConfig struct {
-	// Path of the bbolt file. Default runcast.bolt in the working directory.
+	// Path of the bbolt file, as seen from the working directory.
 	Path string `json:"path"`
-	// MaxAge and MaxRecords bound what is kept. Default 9600h (400 days) and
-	// 2,000,000 records.
-	MaxAge     Duration `json:"max_age"`
-	MaxRecords int      `json:"max_records"`
+	// MaxAge and MaxRecords bound what is kept.
+	MaxAge     model.Duration `json:"max_age"`
+	MaxRecords int            `json:"max_records"`
 }
 
 // A TrainConfig says when `up` trains by itself; elsewhere a CronJob does.
 type TrainConfig struct {
-	// Every is the period of trainings in `up`, the first soon after the start. Default 6h.
-	Every Duration `json:"every"`
+	// Every is the period of trainings in `up`, the first soon after the start.
+	Every model.Duration `json:"every"`
 }
 
 // A PredictorConfig keeps a predictor warm.
@@ -93,12 +100,12 @@ type SchedulerConfig struct {
 	Disabled bool `json:"disabled"`
 	// SizeExponent is a in expected runtime × dominant share^a / (1 + wait/T),
 	// AgeingTime is T. Reservations is how many jobs that do not fit get their room
-	// reserved. Defaults as in the package scheduler.
-	SizeExponent *float64  `json:"size_exponent"`
-	AgeingTime   *Duration `json:"ageing_time"`
-	Reservations *int      `json:"reservations"`
-	// Replan is the longest time between two plans. Default 5s.
-	Replan Duration `json:"replan"`
+	// reserved. Defaults: scheduler.DefaultPolicy.
+	SizeExponent float64        `json:"size_exponent"`
+	AgeingTime   model.Duration `json:"ageing_time"`
+	Reservations int            `json:"reservations"`
+	// Replan is the longest time between two plans.
+	Replan model.Duration `json:"replan"`
 	// Election names the Lease that chooses the acting replica. Default: none,
 	// there is one replica.
 	Election ElectionConfig `json:"election"`
@@ -113,8 +120,8 @@ type ElectionConfig struct {
 	Name      string `json:"name"`
 	// Identity is this replica's name in the Lease. Default: host and process.
 	Identity string `json:"identity"`
-	// LeaseDuration is how long a silent leader keeps the others waiting. Default 15s.
-	LeaseDuration Duration `json:"lease_duration"`
+	// LeaseDuration is how long a silent leader keeps the others waiting.
+	LeaseDuration model.Duration `json:"lease_duration"`
 }
 
 // A WebhookConfig is where the webhook listens; admission webhooks need TLS.
@@ -126,7 +133,7 @@ type WebhookConfig struct {
 
 // A ServerConfig is where a process answers gRPC.
 type ServerConfig struct {
-	// Listen is host:port. Default 127.0.0.1:7465.
+	// Listen is host:port.
 	Listen string `json:"listen"`
 	// TLS is needed beyond loopback, unless Insecure says otherwise.
 	TLS      *TLSConfig `json:"tls"`
@@ -136,7 +143,7 @@ type ServerConfig struct {
 // A ClientConfig is how a process reaches the others.
 type ClientConfig struct {
 	// Collector serves the history and the models, Predictor the estimates, as
-	// host:port. Default 127.0.0.1:7465.
+	// host:port. Predictor is by default where Collector is.
 	Collector string `json:"collector"`
 	Predictor string `json:"predictor"`
 	// TLS is needed beyond loopback, unless Insecure says otherwise.
@@ -157,58 +164,54 @@ type TLSConfig struct {
 
 const defaultServer = "127.0.0.1:7465"
 
+// defaultConfig is what a file is decoded over.
+func defaultConfig() Config {
+	const day = 24 * time.Hour
+	policy := scheduler.DefaultPolicy()
+	return Config{
+		Collector: CollectorConfig{
+			Backfill: model.Duration(30 * day), Window: model.Duration(30 * time.Minute),
+			Lag: model.Duration(time.Minute),
+		},
+		Store: StoreConfig{Path: "runcast.bolt", MaxAge: model.Duration(400 * day), MaxRecords: 2_000_000},
+		Train: TrainConfig{Every: model.Duration(6 * time.Hour)},
+		Scheduler: SchedulerConfig{
+			SizeExponent: policy.SizeExponent, AgeingTime: model.Duration(policy.AgeingTime), Reservations: policy.Reservations,
+			Replan:   model.Duration(5 * time.Second),
+			Election: ElectionConfig{LeaseDuration: model.Duration(15 * time.Second)},
+		},
+		Server:         ServerConfig{Listen: defaultServer},
+		Client:         ClientConfig{Collector: defaultServer},
+		MetricsAddress: "127.0.0.1:9465",
+	}
+}
+
 // loadConfig reads a file; an empty path gives the defaults.
 func loadConfig(path string) (Config, error) {
-	var c Config
+	c := defaultConfig()
 	if path != "" {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			return c, err
 		}
 		if err := decodeStrict(text, &c); err != nil {
-			return c, fmt.Errorf("%s: %w", path, err)
-		}
-		if c.Prometheus != nil {
-			c.Prometheus.SetDirectory(filepath.Dir(path))
+			return c, prefixed(path+": ", err)
 		}
 	}
-	c.setDefaults()
-	if err := c.validate(); err != nil {
-		return c, fmt.Errorf("%s: %w", path, err)
+	c.Client.Predictor = cmp.Or(c.Client.Predictor, c.Client.Collector)
+	if p := c.Prometheus; p != nil {
+		p.SetDirectory(filepath.Dir(path))
+		p.Cluster = cmp.Or(p.Cluster, c.Cluster)
 	}
-	return c, nil
+	return c, prefixed(path+": ", c.validate())
 }
 
-func (c *Config) setDefaults() {
-	duration := func(d *Duration, v time.Duration) {
-		if *d == 0 {
-			*d = Duration(v)
-		}
+// prefixed puts a prefix before each line of err, which is one error each.
+func prefixed(prefix string, err error) error {
+	if err == nil {
+		return nil
 	}
-	text := func(s *string, v string) {
-		if *s == "" {
-			*s = v
-		}
-	}
-	duration(&c.Collector.Backfill, 30*24*time.Hour)
-	duration(&c.Collector.Window, 30*time.Minute)
-	duration(&c.Collector.Lag, time.Minute)
-	duration(&c.Collector.HistoryLag, max(10*time.Minute, time.Duration(c.Collector.Lag)))
-	duration(&c.Store.MaxAge, 400*24*time.Hour)
-	if c.Store.MaxRecords == 0 {
-		c.Store.MaxRecords = 2_000_000
-	}
-	text(&c.Store.Path, "runcast.bolt")
-	duration(&c.Train.Every, 6*time.Hour)
-	duration(&c.Scheduler.Replan, 5*time.Second)
-	duration(&c.Scheduler.Election.LeaseDuration, 15*time.Second)
-	text(&c.Server.Listen, defaultServer)
-	text(&c.Client.Collector, defaultServer)
-	text(&c.Client.Predictor, c.Client.Collector)
-	text(&c.MetricsAddress, "127.0.0.1:9465")
-	if c.Prometheus != nil {
-		text(&c.Prometheus.Cluster, c.Cluster)
-	}
+	return errors.New(prefix + strings.ReplaceAll(err.Error(), "\n", "\n"+prefix))
 }
 
 func (c *Config) validate() error {
@@ -220,43 +223,43 @@ func (c *Config) validate() error {
 	}
 	for _, d := range []struct {
 		field string
-		value Duration
+		value model.Duration
 	}{
 		{"collector.backfill", c.Collector.Backfill}, {"collector.window", c.Collector.Window}, {"collector.lag", c.Collector.Lag},
 		{"store.max_age", c.Store.MaxAge}, {"train.every", c.Train.Every}, {"scheduler.replan", c.Scheduler.Replan},
-		{"collector.history_lag", c.Collector.HistoryLag}, {"scheduler.election.lease_duration", c.Scheduler.Election.LeaseDuration},
+		{"scheduler.election.lease_duration", c.Scheduler.Election.LeaseDuration},
 	} {
-		check(d.value > 0, d.field+": expected a duration of more than 0")
+		check(d.value >= model.Duration(time.Second), d.field+": expected a duration of at least 1s")
 	}
+	check(c.Collector.HistoryLag == 0 || c.Collector.HistoryLag >= c.Collector.Lag, "collector.history_lag: expected at least collector.lag")
 	check(c.Store.MaxRecords > 0, "store.max_records: expected a number of at least 1")
-	w := c.Scheduler.Webhook
-	check(w.Listen == "" || w.CertFile != "" && w.KeyFile != "", "scheduler.webhook: expected cert_file and key_file beside listen")
+	address := func(field, value string) {
+		_, _, err := net.SplitHostPort(value)
+		check(err == nil, fmt.Sprintf("%s: expected host:port, got %q", field, value))
+	}
+	address("server.listen", c.Server.Listen)
+	if c.MetricsAddress != "none" {
+		address("metrics_address", c.MetricsAddress)
+	}
+	if w := c.Scheduler.Webhook; w != (WebhookConfig{}) {
+		address("scheduler.webhook.listen", w.Listen)
+		check(w.CertFile != "" && w.KeyFile != "", "scheduler.webhook: expected cert_file and key_file beside listen")
+	}
 	e := c.Scheduler.Election
 	check((e.Name == "") == (e.Namespace == ""), "scheduler.election: expected both namespace and name, or neither")
 	if c.Prometheus != nil {
 		check(c.Prometheus.Cluster == c.Cluster, "prometheus.cluster: expected the value of cluster")
-		if err := c.Prometheus.Validate(); err != nil {
-			errs = append(errs, fmt.Errorf("prometheus: %w", err))
-		}
+		errs = append(errs, prefixed("prometheus.", c.Prometheus.Validate()))
 	}
-	policy := c.policy()
-	if err := policy.Validate(); err != nil {
-		errs = append(errs, fmt.Errorf("scheduler: %w", err))
-	}
+	errs = append(errs, prefixed("scheduler: ", c.policy().Validate()))
 	return errors.Join(errs...)
 }
 
 func (c *Config) policy() scheduler.Policy {
 	p := scheduler.DefaultPolicy()
-	if s := c.Scheduler.SizeExponent; s != nil {
-		p.SizeExponent = *s
-	}
-	if t := c.Scheduler.AgeingTime; t != nil {
-		p.AgeingTime = time.Duration(*t)
-	}
-	if n := c.Scheduler.Reservations; n != nil {
-		p.Reservations = *n
-	}
+	p.SizeExponent = c.Scheduler.SizeExponent
+	p.AgeingTime = time.Duration(c.Scheduler.AgeingTime)
+	p.Reservations = c.Scheduler.Reservations
 	return p
 }
 

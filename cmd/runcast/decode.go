@@ -1,36 +1,23 @@
 package main
 
 import (
+	"cmp"
+	"encoding"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
-	"time"
+	"strings"
 
+	"github.com/prometheus/common/model"
 	strictjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 )
 
-// A Duration is a time.Duration written as in Go: 90s, 30m, 12h.
-type Duration time.Duration
-
-// UnmarshalJSON reads a text such as "90s". A bare number has no unit, and is an error.
-func (d *Duration) UnmarshalJSON(b []byte) error {
-	var text string
-	if err := json.Unmarshal(b, &text); err != nil {
-		return fmt.Errorf("expected a duration with its unit such as 90s, 30m or 12h, got %s", b)
-	}
-	v, err := time.ParseDuration(text)
-	if err != nil {
-		return fmt.Errorf("expected a duration such as 90s, 30m or 12h, got %q", text)
-	}
-	*d = Duration(v)
-	return nil
-}
-
-// decodeStrict decodes YAML into *T. Errors name the fields: unknown ones, ones
-// given twice, and ones whose value does not fit.
+// decodeStrict decodes YAML over what into holds already. The error names every
+// field that is unknown or whose value does not fit, and what was expected.
 func decodeStrict[T any](text []byte, into *T) error {
 	doc, err := yaml.YAMLToJSONStrict(text)
 	if err != nil {
@@ -40,52 +27,92 @@ func decodeStrict[T any](text []byte, into *T) error {
 	if err := json.Unmarshal(doc, &raw); err != nil {
 		return err
 	}
-	if raw == nil {
-		return nil // an empty file
+	if errs := misfits(raw, reflect.TypeFor[T](), ""); len(errs) > 0 {
+		return errors.Join(errs...)
 	}
 	unknown, err := strictjson.UnmarshalStrict(doc, into)
-	if err != nil {
-		return blame[T](raw, err)
-	}
-	return errors.Join(unknown...)
+	return errors.Join(append(unknown, err)...)
 }
 
-// blame finds which fields of a document cause an error that does not name them:
-// it decodes each alone, as deep as that narrows it down.
-func blame[T any](raw any, err error) error {
-	var errs []error
-	for path, alone := range isolated(raw) {
-		doc, encodeErr := json.Marshal(alone)
-		if encodeErr != nil {
-			return encodeErr
+// misfits returns an error for each part of a decoded document that a Go type has
+// no place for. What is empty fits everywhere.
+func misfits(v any, t reflect.Type, path string) (errs []error) {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	m, isMap := v.(map[string]any)
+	list, isList := v.([]any)
+	switch {
+	case v == nil:
+	case decodesItself(t) || !composite(t):
+		doc, err := json.Marshal(v)
+		if err == nil {
+			_, err = strictjson.UnmarshalStrict(doc, reflect.New(t).Interface())
 		}
-		if _, err := strictjson.UnmarshalStrict(doc, new(T)); err != nil {
+		if err != nil && inWords(t) != "" {
+			err = fmt.Errorf("expected %s, got %.100s", inWords(t), doc)
+		}
+		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", path, err))
 		}
-	}
-	if len(errs) == 0 {
-		return err
-	}
-	return errors.Join(errs...)
-}
-
-// isolated yields every leaf of a tree of maps by its path, in a tree of its own.
-func isolated(v any) func(yield func(path string, alone any) bool) {
-	return func(yield func(string, any) bool) {
-		m, ok := v.(map[string]any)
-		if !ok {
-			return
+	case t.Kind() == reflect.Slice && isList:
+		for i := range list {
+			errs = append(errs, misfits(list[i], t.Elem(), fmt.Sprintf("%s[%d]", path, i))...)
 		}
+	case t.Kind() != reflect.Slice && isMap:
 		for _, key := range slices.Sorted(maps.Keys(m)) {
-			if inner, ok := m[key].(map[string]any); ok && len(inner) > 0 {
-				for path, alone := range isolated(inner) {
-					if !yield(key+"."+path, map[string]any{key: alone}) {
-						return
-					}
-				}
-			} else if !yield(key, map[string]any{key: m[key]}) {
-				return
+			inner := strings.TrimPrefix(path+"."+key, ".")
+			if t.Kind() == reflect.Map {
+				errs = append(errs, misfits(m[key], t.Elem(), inner)...)
+			} else if known := fields(t); known[key] != nil {
+				errs = append(errs, misfits(m[key], known[key], inner)...)
+			} else {
+				errs = append(errs, fmt.Errorf("%s: unknown field, expected one of %s", inner, strings.Join(slices.Sorted(maps.Keys(known)), ", ")))
 			}
 		}
+	default:
+		errs = append(errs, fmt.Errorf("%s: expected %s", cmp.Or(path, "document"), inWords(t)))
 	}
+	return errs
+}
+
+// fields are the types of a struct's fields by their names in YAML.
+func fields(t reflect.Type) map[string]reflect.Type {
+	m := map[string]reflect.Type{}
+	for f := range t.Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		m[name] = f.Type
+	}
+	return m
+}
+
+func composite(t reflect.Type) bool {
+	return t.Kind() == reflect.Struct || t.Kind() == reflect.Map || t.Kind() == reflect.Slice
+}
+
+func decodesItself(t reflect.Type) bool {
+	p := reflect.PointerTo(t)
+	return p.Implements(reflect.TypeFor[json.Unmarshaler]()) || p.Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
+}
+
+// inWords says what a value of a type looks like; nothing of a type whose own
+// errors say it.
+func inWords(t reflect.Type) string {
+	switch {
+	case t == reflect.TypeFor[model.Duration]():
+		return "a duration with its unit, such as 90s, 30m, 12h or 7d"
+	case decodesItself(t):
+		return ""
+	case t.Kind() == reflect.Struct || t.Kind() == reflect.Map:
+		return "fields"
+	case t.Kind() == reflect.Slice:
+		return "a list"
+	case t.Kind() == reflect.String:
+		return "a text"
+	case t.Kind() == reflect.Bool:
+		return "true or false"
+	case t.Kind() == reflect.Float64:
+		return "a number"
+	}
+	return "a whole number"
 }

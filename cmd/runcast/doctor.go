@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
+	"path/filepath"
 	"text/tabwriter"
 	"time"
 
@@ -16,6 +18,7 @@ import (
 
 	"github.com/runcast/runcast/collector/promql"
 	"github.com/runcast/runcast/collector/store"
+	"github.com/runcast/runcast/predictor/rpc"
 )
 
 // A check is one line of doctor: what was found, and what mends it.
@@ -46,13 +49,10 @@ store. It changes nothing. Exit status 1 if something has to be mended.`,
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), time.Minute)
 			defer cancel()
-			checks := []check{{subject: "configuration", ok: true, finding: path}}
+			checks := []check{{subject: "configuration", ok: true, finding: path}, checkServer(&cfg)}
 			checks = append(checks, checkKubernetes(ctx, &cfg)...)
-			metrics, err := checkPrometheus(ctx, g, cmd, &cfg)
-			if err != nil {
-				return err
-			}
-			checks = append(append(checks, metrics...), checkStore(ctx, &cfg))
+			checks = append(checks, checkPrometheus(ctx, g.log, &cfg)...)
+			checks = append(checks, checkStore(ctx, &cfg))
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 			bad := 0
 			for _, c := range checks {
@@ -87,6 +87,15 @@ var rights = []authv1.ResourceAttributes{
 	{Resource: "nodes", Verb: "watch"},
 	{Group: "scheduling.k8s.io", Resource: "priorityclasses", Verb: "watch"},
 	{Group: "events.k8s.io", Resource: "events", Verb: "create"},
+}
+
+// checkServer looks at the TLS files and whether the address may do without.
+func checkServer(cfg *Config) check {
+	c := check{subject: "gRPC server", ok: true, finding: "to listen on " + cfg.Server.Listen}
+	if _, err := rpc.NewServer(cfg.server(), slog.New(slog.DiscardHandler), nil); err != nil {
+		return check{subject: c.subject, finding: err.Error(), fix: "mend server in the configuration"}
+	}
+	return c
 }
 
 func checkKubernetes(ctx context.Context, cfg *Config) []check {
@@ -127,24 +136,20 @@ func checkRight(ctx context.Context, client kubernetes.Interface, r authv1.Resou
 	return c
 }
 
-func checkPrometheus(ctx context.Context, g *globals, cmd *cobra.Command, cfg *Config) ([]check, error) {
+func checkPrometheus(ctx context.Context, log *slog.Logger, cfg *Config) []check {
 	const subject = "Prometheus"
 	if cfg.Prometheus == nil {
-		return []check{{subject: subject, ok: true, finding: "not configured: runtimes are learned, memory and GPU use are not", fix: "set prometheus.url"}}, nil
-	}
-	log, err := g.logger(cmd)
-	if err != nil {
-		return nil, err
+		return []check{{subject: subject, ok: true, finding: "not configured: runtimes are learned, memory and GPU use are not", fix: "set prometheus.url"}}
 	}
 	source, err := promql.New(*cfg.Prometheus, log, nil)
 	if err != nil {
-		return nil, err
+		return []check{{subject: subject, finding: err.Error(), fix: "mend prometheus in the configuration"}}
 	}
 	var out []check
 	for _, f := range source.Probe(ctx) {
-		out = append(out, check{subject: f.Check, ok: f.Level != promql.Failed, finding: f.Found, fix: f.Fix})
+		out = append(out, check{subject: subject + " " + f.Check, ok: f.Level != promql.Failed, finding: f.Found, fix: f.Fix})
 	}
-	return out, nil
+	return out
 }
 
 func checkStore(ctx context.Context, cfg *Config) check {
@@ -154,6 +159,9 @@ func checkStore(ctx context.Context, cfg *Config) check {
 	case errors.Is(err, store.ErrInUse):
 		return check{subject: "store", ok: true, finding: cfg.Store.Path + " is in use by a running process"}
 	case errors.Is(err, os.ErrNotExist):
+		if _, err := os.Stat(filepath.Dir(cfg.Store.Path)); err != nil {
+			return check{subject: "store", finding: err.Error(), fix: "make the directory, or set store.path"}
+		}
 		return check{subject: "store", ok: true, finding: cfg.Store.Path + " will be made at the first start"}
 	case err != nil:
 		c.finding, c.fix = err.Error(), "move it away, or set store.path"

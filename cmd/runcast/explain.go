@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"text/tabwriter"
 
@@ -39,7 +40,7 @@ func newExplain() *cobra.Command {
 					return err
 				}
 			}
-			client, err := server.dial()
+			client, err := server.dial(cmd)
 			if err != nil {
 				return err
 			}
@@ -47,7 +48,7 @@ func newExplain() *cobra.Command {
 			for i := range specs {
 				x, err := client.Estimator().Explain(cmd.Context(), specs[i])
 				if err != nil {
-					return fmt.Errorf("ask %s: %w", server.server, err)
+					return server.failed(err)
 				}
 				if err := printExplanation(cmd, &specs[i], x); err != nil {
 					return err
@@ -57,7 +58,7 @@ func newExplain() *cobra.Command {
 		},
 	}
 	jobs.flags(cmd)
-	server.flags(cmd)
+	server.flags(cmd, "predictor")
 	cmd.Flags().StringVarP(&namespace, "namespace", "n", "default", "namespace of JOB")
 	cmd.Flags().StringVar(&kubeconfig, "kubeconfig", "", "kubeconfig `file`; default as kubectl")
 	return cmd
@@ -65,7 +66,7 @@ func newExplain() *cobra.Command {
 
 func printExplanation(cmd *cobra.Command, spec *predictor.JobSpec, x predictor.Explanation) error {
 	out := cmd.OutOrStdout()
-	fmt.Fprintf(out, "%s\n\n", qualified(spec.Namespace, spec.Name))
+	fmt.Fprintf(out, "%s\n\n", qualified(spec.Namespace, cmp.Or(spec.Name, spec.ID)))
 	for _, line := range x.Text {
 		fmt.Fprintf(out, "  %s\n", line)
 	}

@@ -2,10 +2,13 @@ package main
 
 import (
 	"bufio"
+	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -55,23 +58,35 @@ func readTrace(cmd *cobra.Command, path string, o trace.Options) ([]predictor.Jo
 func newImport() *cobra.Command {
 	var path string
 	cmd := &cobra.Command{
-		Use:     "import --store FILE TRACE...",
-		Short:   "Add histories from SWF or CSV files to a store",
-		Long:    "Add histories from SWF (.swf, .swf.gz) or job-history CSV (.csv, .csv.gz) files to a store,\nwhich is made if it does not exist. Importing a file twice changes nothing.",
+		Use:   "import --store FILE TRACE...",
+		Short: "Add histories from SWF or CSV files to a store",
+		Long: `Add histories from SWF (.swf, .swf.gz) or job-history CSV (.csv, .csv.gz) files to a
+store, which is made if it does not exist. Importing a file twice changes nothing.
+A collector on this store removes what is older than its store.max_age.`,
 		GroupID: "people",
 		Args:    cobra.MinimumNArgs(1),
 	}
 	options := traceFlags(cmd)
 	cmd.Flags().StringVar(&path, "store", "runcast.bolt", "bbolt `file`")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		var files []*trace.Reader // all open before the first is stored: what is misnamed changes nothing
+		for _, file := range args {
+			r, err := trace.Open(file, *options)
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			files = append(files, r)
+		}
 		s, err := store.Open(path, store.Options{})
 		if err != nil {
 			return err
 		}
 		defer s.Close()
-		for _, file := range args {
-			read, stored, err := importFile(cmd, s, file, *options)
-			fmt.Fprintf(cmd.ErrOrStderr(), "%s: %d records read, %d new or better\n", file, read, stored)
+		for i, r := range files {
+			read, stored, err := importFile(cmd.Context(), s, r)
+			reportSkipped(cmd, r)
+			fmt.Fprintf(cmd.ErrOrStderr(), "%s: %d records read, %d new or better\n", args[i], read, stored)
 			if err != nil {
 				return err
 			}
@@ -81,15 +96,10 @@ func newImport() *cobra.Command {
 	return cmd
 }
 
-func importFile(cmd *cobra.Command, h predictor.History, path string, o trace.Options) (read, stored int, err error) {
-	r, err := trace.Open(path, o)
-	if err != nil {
-		return 0, 0, err
-	}
-	defer r.Close()
+func importFile(ctx context.Context, h predictor.History, r *trace.Reader) (read, stored int, err error) {
 	batch := make([]predictor.JobRecord, 0, importBatch)
 	flush := func() error {
-		n, err := h.Put(cmd.Context(), batch)
+		n, err := h.Put(ctx, batch)
 		read, stored = read+len(batch), stored+n
 		batch = batch[:0]
 		return err
@@ -104,19 +114,22 @@ func importFile(cmd *cobra.Command, h predictor.History, path string, o trace.Op
 			}
 		}
 	}
-	reportSkipped(cmd, r)
 	return read, stored, flush()
 }
 
 func newExport() *cobra.Command {
 	var path string
 	cmd := &cobra.Command{
-		Use:     "export --store FILE [FILE.csv]",
-		Short:   "Write a store's history as job-history CSV",
-		Long:    "Write a store's history as job-history CSV to a file, or to stdout. Importing it again loses\nnothing of the known columns.",
+		Use:   "export --store FILE [FILE.csv]",
+		Short: "Write a store's history as job-history CSV",
+		Long: `Write a store's history as job-history CSV to a file (.csv, or .csv.gz to compress
+it), or to stdout. Importing it again loses nothing of the known columns.`,
 		GroupID: "people",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 && !strings.HasSuffix(strings.TrimSuffix(args[0], ".gz"), ".csv") {
+				return usagef(cmd, "%s: expected a name that ends in .csv or .csv.gz", args[0])
+			}
 			s, err := store.Open(path, store.Options{MustExist: true})
 			if err != nil {
 				return err
@@ -125,19 +138,39 @@ func newExport() *cobra.Command {
 			if len(args) == 0 {
 				return export(cmd.Context(), cmd.OutOrStdout(), s)
 			}
-			f, err := os.Create(args[0])
-			if err != nil {
-				return err
-			}
-			if err := export(cmd.Context(), f, s); err != nil {
-				f.Close()
-				return err
-			}
-			return f.Close()
+			return exportFile(cmd.Context(), args[0], s)
 		},
 	}
 	cmd.Flags().StringVar(&path, "store", "runcast.bolt", "bbolt `file`")
 	return cmd
+}
+
+// exportFile writes beside path and renames: path never holds half a history.
+func exportFile(ctx context.Context, path string, h predictor.History) (err error) {
+	part := path + ".part"
+	f, err := os.Create(part)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(part))
+		}
+	}()
+	var out io.Writer = f
+	var z *gzip.Writer
+	if strings.HasSuffix(path, ".gz") {
+		z = gzip.NewWriter(f)
+		out = z
+	}
+	err = export(ctx, out, h)
+	if z != nil {
+		err = errors.Join(err, z.Close())
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(part, path)
 }
 
 func export(ctx context.Context, out io.Writer, h predictor.History) error {

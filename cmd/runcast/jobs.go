@@ -12,11 +12,12 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	strictjson "sigs.k8s.io/json"
+	"sigs.k8s.io/yaml"
 
 	"github.com/runcast/runcast/collector/trace"
 	"github.com/runcast/runcast/predictor"
 	"github.com/runcast/runcast/predictor/jobspec"
-	"sigs.k8s.io/yaml"
 )
 
 // jobSource are the flags that say which jobs are meant: manifests, or rows of CSV.
@@ -106,10 +107,10 @@ func manifestJob(doc []byte) (*batchv1.Job, error) {
 		return nil, nil
 	case "batch/v1 Job":
 		job := &batchv1.Job{}
-		return job, yaml.UnmarshalStrict(doc, job)
+		return job, unmarshalObject(doc, job)
 	case "batch/v1 CronJob":
 		cron := &batchv1.CronJob{}
-		if err := yaml.UnmarshalStrict(doc, cron); err != nil {
+		if err := unmarshalObject(doc, cron); err != nil {
 			return nil, err
 		}
 		controller := true
@@ -119,6 +120,17 @@ func manifestJob(doc []byte) (*batchv1.Job, error) {
 		return job, nil
 	}
 	return nil, fmt.Errorf("expected a batch/v1 Job or CronJob, got %q %q", kind.APIVersion, kind.Kind)
+}
+
+// unmarshalObject decodes as the API server does under strict validation: errors name
+// the field by its whole path.
+func unmarshalObject(doc []byte, into any) error {
+	doc, err := yaml.YAMLToJSONStrict(doc)
+	if err != nil {
+		return err
+	}
+	unknown, err := strictjson.UnmarshalStrict(doc, into)
+	return errors.Join(append(unknown, err)...)
 }
 
 // clusterJob reads a Job from the API server.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -18,8 +19,11 @@ func newPredict() *cobra.Command {
 		asJSON bool
 	)
 	cmd := &cobra.Command{
-		Use:     "predict (-f job.yaml | --csv FILE)",
-		Short:   "Estimate how long jobs will run and what they need",
+		Use:   "predict (-f job.yaml | --csv FILE)",
+		Short: "Estimate how long jobs will run and what they need",
+		Long: `Estimate how long jobs will run and how much memory the largest of their pods will
+use. p50 is as likely too low as too high, p90 is too low for one job in ten. RUNS is
+how many finished jobs the estimate rests on; a cold start has none that are alike.`,
 		GroupID: "people",
 		Args:    cobra.NoArgs,
 		Example: "  runcast predict -f job.yaml\n  kubectl get job train -o yaml | runcast predict -f - --json",
@@ -28,14 +32,14 @@ func newPredict() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			client, err := server.dial()
+			client, err := server.dial(cmd)
 			if err != nil {
 				return err
 			}
 			defer client.Close()
 			estimates, err := client.Estimator().Estimate(cmd.Context(), specs)
 			if err != nil {
-				return fmt.Errorf("ask %s: %w", server.server, err)
+				return server.failed(err)
 			}
 			if asJSON {
 				return printJSON(cmd, map[string]any{"estimates": estimateRows(specs, estimates)})
@@ -44,7 +48,7 @@ func newPredict() *cobra.Command {
 		},
 	}
 	jobs.flags(cmd)
-	server.flags(cmd)
+	server.flags(cmd, "predictor")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
 }
@@ -95,7 +99,7 @@ func printEstimates(out io.Writer, specs []predictor.JobSpec, estimates []predic
 		if e.Cold {
 			from += " (cold start)"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%s\n", qualified(specs[i].Namespace, specs[i].Name),
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%s\n", qualified(specs[i].Namespace, cmp.Or(specs[i].Name, specs[i].ID)),
 			short(e.Runtime.P50), short(e.Runtime.P90), memory(e.PeakMemory.P50), memory(e.PeakMemory.P90), e.Samples, from)
 	}
 	return w.Flush()

@@ -7,6 +7,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -34,19 +37,15 @@ type process struct {
 }
 
 // newProcess reads the configuration.
-func newProcess(cmd *cobra.Command, g *globals, path string) (*process, error) {
-	log, err := g.logger(cmd)
-	if err != nil {
-		return nil, err
-	}
-	klog.SetSlogLogger(log) // client-go logs through klog
+func newProcess(g *globals, path string) (*process, error) {
+	klog.SetSlogLogger(g.log) // client-go logs through klog
 	cfg, err := loadConfig(path)
 	if err != nil {
 		return nil, err
 	}
-	p := &process{cfg: cfg, log: log, metrics: prometheus.NewRegistry(), alive: map[string]func() error{}, ready: map[string]func() error{}}
+	p := &process{cfg: cfg, log: g.log, metrics: prometheus.NewRegistry(), alive: map[string]func() error{}, ready: map[string]func() error{}}
 	p.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	if p.server, err = rpc.NewServer(cfg.server(), log, p.metrics); err != nil {
+	if p.server, err = rpc.NewServer(cfg.server(), g.log, p.metrics); err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -75,7 +74,7 @@ func (p *process) run(ctx context.Context) (err error) {
 	g.Go(func() error { return p.server.Run(ctx) })
 	if p.cfg.MetricsAddress != "none" {
 		g.Go(func() error {
-			return serveHTTP(ctx, &http.Server{Addr: p.cfg.MetricsAddress, Handler: p.handler()}, "", "")
+			return prefixed("metrics_address: ", serveHTTP(ctx, &http.Server{Addr: p.cfg.MetricsAddress, Handler: p.handler()}, "", ""))
 		})
 	}
 	for _, loop := range p.loops {
@@ -156,14 +155,17 @@ func newProcessCommand(g *globals, use, short, long string, parts func(*process)
 		GroupID: "processes",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			p, err := newProcess(cmd, g, config)
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			context.AfterFunc(ctx, stop) // a second signal ends the process at once
+			p, err := newProcess(g, config)
 			if err != nil {
 				return err
 			}
 			if err := parts(p); err != nil {
 				return errors.Join(err, p.close())
 			}
-			return p.run(cmd.Context())
+			return p.run(ctx)
 		},
 	}
 	cmd.Flags().StringVar(&config, "config", "", "configuration `file` (YAML); default: everything on loopback")

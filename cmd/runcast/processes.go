@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -39,12 +40,12 @@ func newPredictor(g *globals) *cobra.Command {
 		`Serve estimates over gRPC from the model in service, and follow the collector's
 records and models, so that estimates improve between trainings.`,
 		func(p *process) error {
-			client, err := p.dial(p.cfg.Client.Collector)
+			client, err := p.dial("client.collector", p.cfg.Client.Collector)
 			if err != nil {
 				return err
 			}
-			p.addPredictor(client.Models(), client.History())
-			return nil
+			_, err = p.addPredictor(client.Models(), client.History())
+			return err
 		})
 }
 
@@ -54,7 +55,7 @@ func newScheduler(g *globals) *cobra.Command {
 its turn has come. Serves the queue and its ETAs over gRPC. Without a predictor
 it plans with the Jobs' own annotations, else in order of submission.`,
 		func(p *process) error {
-			client, err := p.dial(p.cfg.Client.Predictor)
+			client, err := p.dial("client.predictor", p.cfg.Client.Predictor)
 			if err != nil {
 				return err
 			}
@@ -76,7 +77,10 @@ Prometheus it learns runtimes only, without Kubernetes it schedules nothing.`,
 				return err
 			}
 			p.loop("train", func(ctx context.Context) error { return p.trainEvery(ctx, s, s) }, nil, nil)
-			live := p.addPredictor(s, s)
+			live, err := p.addPredictor(s, s)
+			if err != nil {
+				return err
+			}
 			if p.cfg.Scheduler.Disabled || p.cfg.Kubernetes.Disabled {
 				return nil
 			}
@@ -84,7 +88,11 @@ Prometheus it learns runtimes only, without Kubernetes it schedules nothing.`,
 		})
 }
 
-func (p *process) dial(target string) (*rpc.Client, error) {
+// dial connects to another process; field is where the configuration says which.
+func (p *process) dial(field, target string) (*rpc.Client, error) {
+	if target == p.cfg.Server.Listen {
+		return nil, fmt.Errorf("%s: expected the address of another process, got this one's own server.listen, %s", field, target)
+	}
 	client, err := rpc.Dial(p.cfg.client(target), p.log)
 	if err != nil {
 		return nil, err
@@ -119,7 +127,7 @@ func (p *process) addCollector(s *store.Store) error {
 	if p.cfg.Prometheus != nil {
 		source, err := promql.New(*p.cfg.Prometheus, p.log, p.metrics)
 		if err != nil {
-			return err
+			return fmt.Errorf("prometheus: %w", err)
 		}
 		sources.Usage, sources.History = source, source
 	}
@@ -141,7 +149,12 @@ func (p *process) addCollector(s *store.Store) error {
 	return nil
 }
 
-func (p *process) addPredictor(models predictor.Models, history predictor.History) *serve.Live {
+func (p *process) addPredictor(models predictor.Models, history predictor.History) (*serve.Live, error) {
+	if dir := p.cfg.Predictor.CacheDir; dir != "" {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("predictor.cache_dir: %w", err)
+		}
+	}
 	live := serve.New(models, history, serve.Options{Dir: p.cfg.Predictor.CacheDir, Log: p.log})
 	p.server.RegisterEstimator(live)
 	p.loop("predictor", live.Run, nil, func() error {
@@ -153,7 +166,7 @@ func (p *process) addPredictor(models predictor.Models, history predictor.Histor
 		}
 		return nil
 	})
-	return live
+	return live, nil
 }
 
 func (p *process) addScheduler(est predictor.Estimator) error {

@@ -21,8 +21,10 @@ func newQueue() *cobra.Command {
 		kubeconfig string
 	)
 	cmd := &cobra.Command{
-		Use:     "queue",
-		Short:   "Show the jobs that wait, in planned order",
+		Use:   "queue",
+		Short: "Show the jobs that wait, in planned order",
+		Long: `Show the jobs that wait, in planned order, with when they are expected to start and
+end, and why they wait.`,
 		GroupID: "people",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -35,14 +37,14 @@ func newQueue() *cobra.Command {
 				fmt.Fprintf(cmd.ErrOrStderr(), "released %d jobs\n", n)
 				return err
 			}
-			client, err := server.dial()
+			client, err := server.dial(cmd)
 			if err != nil {
 				return err
 			}
 			defer client.Close()
 			entries, err := client.Queue().Waiting(cmd.Context(), namespace)
 			if err != nil {
-				return fmt.Errorf("ask %s: %w", server.server, err)
+				return server.failed(err)
 			}
 			if asJSON {
 				rows := make([]etaRow, len(entries))
@@ -54,7 +56,7 @@ func newQueue() *cobra.Command {
 			return printQueue(cmd.OutOrStdout(), entries)
 		},
 	}
-	server.flags(cmd)
+	server.flags(cmd, "scheduler")
 	cmd.Flags().StringVarP(&namespace, "namespace", "n", "", "only this namespace")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	cmd.Flags().BoolVar(&releaseAll, "release-all", false, "for emergencies: release every waiting job at once, through the API server alone")
@@ -69,19 +71,21 @@ func newEta() *cobra.Command {
 		asJSON    bool
 	)
 	cmd := &cobra.Command{
-		Use:     "eta JOB",
-		Short:   "Tell when a job will start and end, and what it waits for",
+		Use:   "eta JOB",
+		Short: "Tell when a job will start and end, and what it waits for",
+		Long: `Tell when a job of the queue will start and end, at the median and at the 90th
+percentile, and what it waits for.`,
 		GroupID: "people",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := server.dial()
+			client, err := server.dial(cmd)
 			if err != nil {
 				return err
 			}
 			defer client.Close()
 			e, err := client.Queue().ETA(cmd.Context(), namespace, args[0])
 			if err != nil {
-				return fmt.Errorf("ask %s for %s/%s: %w", server.server, namespace, args[0], err)
+				return fmt.Errorf("%s/%s: %w", namespace, args[0], server.failed(err))
 			}
 			if asJSON {
 				return printJSON(cmd, newEtaRow(&e))
@@ -95,7 +99,7 @@ func newEta() *cobra.Command {
 			return nil
 		},
 	}
-	server.flags(cmd)
+	server.flags(cmd, "scheduler")
 	cmd.Flags().StringVarP(&namespace, "namespace", "n", "default", "namespace of JOB")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd

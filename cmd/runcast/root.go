@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -34,11 +35,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case err == nil:
 		return exitDone
 	case errors.As(err, &usage):
-		fmt.Fprintf(stderr, "runcast: %v\nrun '%s --help' for usage\n", err, usage.command)
+		fmt.Fprintf(stderr, "runcast: %v\nusage: %s\nrun '%s --help' for more\n", err, usage.command.UseLine(), usage.command.CommandPath())
 		return exitUsage
-	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
-		fmt.Fprintln(stderr, "runcast: interrupted")
-		return exitFailed
 	default:
 		fmt.Fprintf(stderr, "runcast: %v\n", err)
 		return exitFailed
@@ -47,7 +45,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 // A usageError is the caller's mistake on the command line.
 type usageError struct {
-	command string
+	command *cobra.Command
 	err     error
 }
 
@@ -55,13 +53,14 @@ func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
 
 func usagef(cmd *cobra.Command, format string, args ...any) error {
-	return &usageError{cmd.CommandPath(), fmt.Errorf(format, args...)}
+	return &usageError{cmd, fmt.Errorf(format, args...)}
 }
 
 // globals are the flags that every subcommand takes.
 type globals struct {
 	logLevel  slog.LevelVar
 	logFormat string
+	log       *slog.Logger // as the flags say; set before a subcommand runs
 }
 
 func newRoot() *cobra.Command {
@@ -78,16 +77,21 @@ process. 'runcast backtest TRACE' shows how good the estimates are on a history
 of your own.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		Version:       buildVersion(),
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) (err error) {
+			g.log, err = g.logger(cmd)
+			return err
+		},
 	}
 	if strings.HasPrefix(filepath.Base(os.Args[0]), "kubectl-") {
 		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl runcast"}
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{cmd.CommandPath(), err} })
-	root.PersistentFlags().TextVar(&g.logLevel, "log-level", &g.logLevel, "least severe level to log: debug, info, warn or error")
-	root.PersistentFlags().StringVar(&g.logFormat, "log-format", "text", "how to log to stderr: text or json")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{cmd, err} })
+	root.PersistentFlags().TextVar(&g.logLevel, "log-level", &g.logLevel, "least severe `level` to log: debug, info, warn or error")
+	root.PersistentFlags().StringVar(&g.logFormat, "log-format", "text", "`format` of the log on stderr: text or json")
 	root.AddGroup(
 		&cobra.Group{ID: "processes", Title: "Processes:"},
 		&cobra.Group{ID: "people", Title: "For people:"},
@@ -97,26 +101,48 @@ of your own.`,
 		newPredict(), newExplain(), newEta(), newQueue(), newModels(),
 		newBacktest(), newSimulate(), newImport(), newExport(), newDoctor(g),
 	)
+	root.SetHelpCommand(newHelp())
 	for _, c := range root.Commands() {
-		if c.Args != nil {
-			c.Args = usageArgs(c.Args)
-		}
+		c.Args = usageArgs(c.Args)
 	}
 	root.Args = usageArgs(root.Args)
 	return root
+}
+
+// newHelp is cobra's help, but an unknown command is a usage error.
+func newHelp() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Help about any command",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			about, rest, err := cmd.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return usagef(cmd, "unknown command %q", strings.Join(args, " "))
+			}
+			return about.Help()
+		},
+	}
+}
+
+// buildVersion is what the Go tool stamped into the binary.
+func buildVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return info.Main.Version
+	}
+	return "unknown"
 }
 
 // usageArgs makes a wrong number of arguments a usage error.
 func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {
-			return &usageError{cmd.CommandPath(), err}
+			return &usageError{cmd, err}
 		}
 		return nil
 	}
 }
 
-// logger writes to the command's stderr as the global flags say.
+// logger writes to the command's stderr as the flags say.
 func (g *globals) logger(cmd *cobra.Command) (*slog.Logger, error) {
 	opts := &slog.HandlerOptions{Level: &g.logLevel}
 	switch g.logFormat {

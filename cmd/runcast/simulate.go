@@ -43,7 +43,7 @@ rules to compare with.
 	f.StringVar(&policy, "policy", "runcast", "scheduling policy")
 	f.StringVar(&estimates, "predictor", "runcast", "where runtimes come from")
 	f.BoolVar(&drain, "drain", false, "submit all jobs at time 0")
-	f.IntVar(&limit, "jobs", 0, "only the first `N` jobs")
+	f.IntVar(&limit, "jobs", 0, "only the first `N` jobs; 0 takes all")
 	f.Uint64Var(&seed, "seed", 1, "seed of random choices")
 	f.BoolVar(&asJSON, "json", false, "print one JSON object")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -52,6 +52,9 @@ rules to compare with.
 		}
 		if !slices.Contains(sim.Policies, policy) {
 			return usagef(cmd, "--policy: %q is not one of %s", policy, strings.Join(sim.Policies, ", "))
+		}
+		if limit < 0 {
+			return usagef(cmd, "--jobs: expected a number of at least 0, got %d", limit)
 		}
 		cluster, err := simulatedCluster(processors, nodes)
 		if err != nil {
@@ -126,7 +129,7 @@ func simulatedCluster(processors int, nodes string) (sim.Cluster, error) {
 	}
 	var groups []sim.NodeGroup
 	if err := decodeStrict(text, &groups); err != nil {
-		return sim.Cluster{}, fmt.Errorf("%s: %w", nodes, err)
+		return sim.Cluster{}, prefixed(nodes+": ", err)
 	}
 	c, err := sim.NewCluster(groups)
 	if err != nil {

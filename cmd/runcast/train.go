@@ -35,6 +35,7 @@ what was decided, and why, is printed.`,
 			var (
 				history predictor.History
 				models  predictor.Models
+				failed  = server.failed
 			)
 			if path != "" {
 				s, err := store.Open(path, store.Options{MustExist: true})
@@ -43,8 +44,9 @@ what was decided, and why, is printed.`,
 				}
 				defer s.Close()
 				history, models = s, s
+				failed = func(err error) error { return fmt.Errorf("%s: %w", path, err) }
 			} else {
-				client, err := server.dial()
+				client, err := server.dial(cmd)
 				if err != nil {
 					return err
 				}
@@ -54,7 +56,7 @@ what was decided, and why, is printed.`,
 			info, err := train.Train(cmd.Context(), history, models, train.Training{Seed: seed, Now: time.Now})
 			published := err == nil
 			if err != nil && !errors.Is(err, predictor.ErrNotBetter) {
-				return err
+				return failed(err)
 			}
 			if asJSON {
 				return printJSON(cmd, map[string]any{"published": published, "model": info})
@@ -68,7 +70,7 @@ what was decided, and why, is printed.`,
 			return nil
 		},
 	}
-	server.flags(cmd)
+	server.flags(cmd, "collector")
 	cmd.Flags().StringVar(&path, "store", "", "bbolt `file` that no other process has open")
 	cmd.Flags().Uint64Var(&seed, "seed", 1, "seed of random choices")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
@@ -80,12 +82,14 @@ func newModels() *cobra.Command {
 	var promote string
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:     "models",
-		Short:   "List the trained models, or put another one into service",
+		Use:   "models",
+		Short: "List the trained models, or put another one into service",
+		Long: `List the models that a collector keeps, the newest first, the one in service with a
+star; or put another one into service. Predictors follow within seconds.`,
 		GroupID: "people",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, err := server.dial()
+			client, err := server.dial(cmd)
 			if err != nil {
 				return err
 			}
@@ -93,14 +97,14 @@ func newModels() *cobra.Command {
 			models := client.Models()
 			if promote != "" {
 				if err := models.Promote(cmd.Context(), promote); err != nil {
-					return fmt.Errorf("promote %s at %s: %w", promote, server.server, err)
+					return fmt.Errorf("promote %s: %w", promote, server.failed(err))
 				}
 				fmt.Fprintf(cmd.ErrOrStderr(), "%s is in service\n", promote)
 				return nil
 			}
 			list, err := models.List(cmd.Context())
 			if err != nil {
-				return fmt.Errorf("ask %s: %w", server.server, err)
+				return server.failed(err)
 			}
 			if asJSON {
 				return printJSON(cmd, map[string]any{"models": list})
@@ -115,7 +119,7 @@ func newModels() *cobra.Command {
 			return nil
 		},
 	}
-	server.flags(cmd)
+	server.flags(cmd, "collector")
 	cmd.Flags().StringVar(&promote, "promote", "", "put this `version` into service; an older one rolls back")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd

@@ -94,11 +94,16 @@ type HTTPConfig struct{ config.HTTPClientConfig }
 // UnmarshalJSON decodes the block as prometheus.yml's. The promoted method would
 // ignore unknown fields: encoding/json does not pass its strictness on.
 func (c *HTTPConfig) UnmarshalJSON(b []byte) error {
-	if err := yaml.UnmarshalStrict(b, &c.HTTPClientConfig); err != nil { // JSON is YAML
-		return fmt.Errorf("http_config: %w", err)
+	err := yaml.UnmarshalStrict(b, &c.HTTPClientConfig) // JSON is YAML
+	var several *yaml.TypeError
+	if errors.As(err, &several) {
+		// Not in the words of Go: "line 1: field x not found in type config.plain".
+		return errors.New(goWords.ReplaceAllString(strings.Join(several.Errors, "; "), ""))
 	}
-	return nil
+	return err
 }
+
+var goWords = regexp.MustCompile(`line \d+: | (in|into) (type )?config\.\w+`)
 
 // SetDirectory makes relative file names in http_config relative to dir, which is
 // that of the configuration file.

@@ -85,14 +85,14 @@ func (p *prober) reach(ctx context.Context) bool {
 	_, err := p.number(ctx, "vector(1)")
 	switch {
 	case err == nil:
-		p.add(OK, "store", p.where+" answers queries", "")
+		p.add(OK, "query API", p.where+" answers queries", "")
 		return true
 	case errors.Is(err, ErrRefused):
-		p.add(Failed, "store", err.Error(), "Set credentials in http_config, and for Mimir or Cortex the tenant in http_config.http_headers.X-Scope-OrgID.")
+		p.add(Failed, "query API", err.Error(), "Set credentials in http_config, and for Mimir or Cortex the tenant in http_config.http_headers.X-Scope-OrgID.")
 	case classify(err) == classFault || classify(err) == classTimeout:
-		p.add(Failed, "store", err.Error(), "Check that url can be reached from here: address, port, network policy, TLS.")
+		p.add(Failed, "query API", err.Error(), "Check that url can be reached from here: address, port, network policy, TLS.")
 	default:
-		p.add(Failed, "store", err.Error(), "Check that url is the base of a Prometheus query API; Mimir's ends in /prometheus, VictoriaMetrics' in /select/<account>/prometheus.")
+		p.add(Failed, "query API", err.Error(), "Check that url is the base of a Prometheus query API; Mimir's ends in /prometheus, VictoriaMetrics' in /select/<account>/prometheus.")
 	}
 	return false
 }
@@ -246,7 +246,7 @@ func (p *prober) interval(ctx context.Context) {
 // backend looks for stores that need settings of their own. Only Thanos reads
 // partial_response, so only Thanos objects to nonsense in it; only MetricsQL has now().
 func (p *prober) backend(ctx context.Context) {
-	const check = "store: kind"
+	const check = "query API: kind"
 	if _, set := p.cfg.QueryParams["partial_response"]; !set {
 		err := p.retry(ctx, "probe", func(ctx context.Context) error {
 			_, _, _, err := p.withParam("partial_response", "runcast").Query(ctx, "vector(1)", p.now)
