@@ -136,8 +136,8 @@ type ServerConfig struct {
 	// Listen is host:port.
 	Listen string `json:"listen"`
 	// TLS is needed beyond loopback, unless Insecure says otherwise.
-	TLS      *TLSConfig `json:"tls"`
-	Insecure bool       `json:"insecure"`
+	TLS      *ServerTLSConfig `json:"tls"`
+	Insecure bool             `json:"insecure"`
 }
 
 // A ClientConfig is how a process reaches the others.
@@ -147,18 +147,25 @@ type ClientConfig struct {
 	Collector string `json:"collector"`
 	Predictor string `json:"predictor"`
 	// TLS is needed beyond loopback, unless Insecure says otherwise.
-	TLS      *TLSConfig `json:"tls"`
-	Insecure bool       `json:"insecure"`
+	TLS      *ClientTLSConfig `json:"tls"`
+	Insecure bool             `json:"insecure"`
 }
 
-// A TLSConfig names PEM files, read anew when they change.
-type TLSConfig struct {
+// A ServerTLSConfig names PEM files, read anew when they change.
+type ServerTLSConfig struct {
 	CertFile string `json:"cert_file"`
 	KeyFile  string `json:"key_file"`
-	// CAFile holds the authorities of the other side: of clients, whose
-	// certificates a server then asks for; of the server, for a client.
+	// CAFile holds the authorities of clients, whose certificates are then asked for.
 	CAFile string `json:"ca_file"`
-	// ServerName is the name a client expects. Default: the host of the address.
+}
+
+// A ClientTLSConfig names PEM files, read anew when they change.
+type ClientTLSConfig struct {
+	CertFile string `json:"cert_file"`
+	KeyFile  string `json:"key_file"`
+	// CAFile holds the authorities to trust. Default: the system's.
+	CAFile string `json:"ca_file"`
+	// ServerName is the name to expect. Default: the host of the address.
 	ServerName string `json:"server_name"`
 }
 

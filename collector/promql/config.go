@@ -1,6 +1,7 @@
 package promql
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -169,22 +170,17 @@ func between(d model.Duration, low, high time.Duration) bool {
 	return time.Duration(d) >= low && time.Duration(d) <= high
 }
 
-// withDefaults fills in what is not set.
-func (c Config) withDefaults() Config {
+// WithDefaults fills in what is not set.
+func (c Config) WithDefaults() Config {
 	if c.HTTP == nil {
 		c.HTTP = &HTTPConfig{config.DefaultHTTPClientConfig}
 	}
-	if c.QueryTimeout == 0 {
-		c.QueryTimeout = model.Duration(2 * time.Minute)
-	}
-	if c.MaxQueries == 0 {
-		c.MaxQueries = 4
-	}
-	if c.MaxPods == 0 {
-		c.MaxPods = 50
-	}
-	if c.ScrapeInterval == 0 {
-		c.ScrapeInterval = model.Duration(30 * time.Second)
-	}
+	c.QueryTimeout = cmp.Or(c.QueryTimeout, model.Duration(2*time.Minute))
+	c.MaxQueries = cmp.Or(c.MaxQueries, 4)
+	c.MaxPods = cmp.Or(c.MaxPods, 50)
+	c.ScrapeInterval = cmp.Or(c.ScrapeInterval, model.Duration(30*time.Second))
+	c.Labels.KubeStateMetrics = cmp.Or(c.Labels.KubeStateMetrics, styleAuto)
+	c.Labels.CAdvisor = cmp.Or(c.Labels.CAdvisor, styleAuto)
+	c.Labels.GPU = cmp.Or(c.Labels.GPU, styleAuto)
 	return c
 }

@@ -102,7 +102,7 @@ func (f *fleet) source(t *testing.T, cfg Config) *Source {
 	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	s, err := newSource(cfg.withDefaults(), &http.Client{Transport: f}, slog.New(slog.NewTextHandler(t.Output(), nil)), prometheus.NewRegistry())
+	s, err := newSource(cfg.WithDefaults(), &http.Client{Transport: f}, slog.New(slog.NewTextHandler(t.Output(), nil)), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}

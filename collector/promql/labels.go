@@ -92,7 +92,7 @@ func (s *Source) stylesAt(ctx context.Context, e Exporter, at time.Time) ([]labe
 	switch set {
 	case styleNone:
 		return nil, nil
-	case "", styleAuto:
+	case styleAuto:
 	default:
 		return []labelStyle{styles[e][set]}, nil
 	}

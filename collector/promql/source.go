@@ -45,7 +45,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Source, erro
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	cfg = cfg.withDefaults()
+	cfg = cfg.WithDefaults()
 	client, err := config.NewClientFromConfig(cfg.HTTP.HTTPClientConfig, "runcast")
 	if err != nil {
 		return nil, fmt.Errorf("http_config: %w", err)
