@@ -7,54 +7,51 @@ import (
 
 // A code is the bin that a value falls into: 0 if it is missing, from 1 up otherwise.
 
-// Codes holds the codes of the rows of a fit, those of four features side by side in a word:
-// counting is bound by memory, and so reads a quarter of the words.
+// Codes holds the codes of the rows of a fit.
 type codes struct {
-	cuts  [][]float32 // of each feature: bin b holds values above cuts[b-2], up to cuts[b-1]
-	words [][]uint32  // words[f/4][row]
-}
-
-// of returns the code of a feature in a row.
-func (c *codes) of(feature int, row int32) uint8 {
-	return uint8(c.words[feature/4][row] >> (8 * (feature % 4)))
+	cuts    [][]float32 // of each feature: bin b holds values above cuts[b-2], up to cuts[b-1]
+	columns [][]uint8   // columns[feature][row]
 }
 
 // bins is the number of bins that a feature's values fall into.
 func (c *codes) bins(feature int) int { return len(c.cuts[feature]) + 1 }
 
-// sampleRows is how many rows, evenly spread, bins are chosen by.
-const sampleRows = 50_000
+// sampleRows is how many rows, evenly spread, bins are chosen by: about 80 a bin.
+const sampleRows = 20_000
 
 // encode sorts the features of rows into bins.
 func encode(rows *Rows, from, to, bins int) *codes {
-	c := &codes{
-		cuts:  make([][]float32, rows.width),
-		words: make([][]uint32, (rows.width+3)/4),
-	}
 	n := to - from
-	parallel(len(c.words), func(group int) {
-		first, last := 4*group, min(4*group+4, rows.width)
+	c := &codes{cuts: make([][]float32, rows.width), columns: make([][]uint8, rows.width)}
+	parallel(rows.width, func(f int) {
 		values := make([]float32, 0, min(n, sampleRows))
-		for f := first; f < last; f++ {
-			values = values[:0]
-			for i := range cap(values) {
-				v := rows.row(from + i*n/cap(values))[f]
-				if v == v {
-					values = append(values, v)
-				}
-			}
-			c.cuts[f] = cuts(values, bins)
-		}
-		words := make([]uint32, n)
-		for i := range words {
-			x := rows.row(from + i)
-			for f := first; f < last; f++ {
-				words[i] |= uint32(code(x[f], c.cuts[f])) << (8 * (f % 4))
+		for i := range cap(values) {
+			if v := rows.row(from + i*n/cap(values))[f]; v == v {
+				values = append(values, v)
 			}
 		}
-		c.words[group] = words
+		c.cuts[f] = cuts(values, bins)
+		c.columns[f] = make([]uint8, n)
+	})
+	inChunks(n, func(_, first, last int) {
+		for i := first; i < last; i++ {
+			for f, v := range rows.row(from + i) {
+				c.columns[f][i] = code(v, c.cuts[f])
+			}
+		}
 	})
 	return c
+}
+
+// pack writes the codes of four features side by side into words, one a row: counting them then
+// waits for memory a quarter as often. Features may be fewer.
+func (c *codes) pack(words []uint32, features []int32) {
+	clear(words)
+	for k, f := range features {
+		for row, code := range c.columns[f] {
+			words[row] |= uint32(code) << (8 * k)
+		}
+	}
 }
 
 // code is the bin of value between cuts.
@@ -62,13 +59,17 @@ func code(value float32, cuts []float32) uint8 {
 	if value != value {
 		return 0
 	}
-	low, high := 0, len(cuts)
-	for low < high {
-		if mid := (low + high) / 2; cuts[mid] < value {
-			low = mid + 1
-		} else {
-			high = mid
+	// The number of cuts under value is low to low+n. No jump depends on value: half of them would be
+	// mispredicted, which takes as long as all the rest.
+	low, n := 0, len(cuts)
+	for n > 0 {
+		half := (n + 1) / 2
+		above := 0
+		if cuts[low+half-1] < value {
+			above = 1
 		}
+		low += half * above
+		n -= half
 	}
 	return uint8(low + 1)
 }

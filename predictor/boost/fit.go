@@ -6,6 +6,9 @@ import (
 	"math/rand/v2"
 )
 
+// mostRows is how many rows of weight 1 still count one by one.
+const mostRows = 1 << (weightBits - 1)
+
 // Fit returns a forest fitted to rows from (inclusive) to to (exclusive).
 func Fit(rows *Rows, from, to int, o Options) (*Forest, error) {
 	n := to - from
@@ -14,8 +17,8 @@ func Fit(rows *Rows, from, to int, o Options) (*Forest, error) {
 		return nil, fmt.Errorf("fit to rows %d to %d: there are %d", from, to, rows.Len())
 	case n < 1:
 		return nil, fmt.Errorf("fit to rows %d to %d: none", from, to)
-	case n > math.MaxInt32:
-		return nil, fmt.Errorf("fit to %d rows, more than %d", n, math.MaxInt32)
+	case n > mostRows:
+		return nil, fmt.Errorf("fit to %d rows, more than %d", n, mostRows)
 	}
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("fit: %w", err)
@@ -67,9 +70,9 @@ func (f *fit) begin() {
 // add fits one more tree to what the forest leaves over.
 func (f *fit) add() {
 	bag := f.draw(len(f.targets), f.RowShare)
-	features := f.draw(f.rows.width, f.FeatureShare)
+	f.grower.use(f.draw(f.rows.width, f.FeatureShare))
 	f.grower.aim(func(i int) float64 { return f.Loss.gradient(f.targets[i] - f.predictions[i]) })
-	t, leaves := f.grower.grow(bag, features, f.forest.gains)
+	t, leaves := f.grower.grow(bag, f.forest.gains)
 	if len(t.nodes) == 0 {
 		return // nothing to gain on these rows with these features
 	}
@@ -91,9 +94,8 @@ func (f *fit) add() {
 		})
 		return
 	}
-	const chunk = 4096
-	parallel((len(f.targets)+chunk-1)/chunk, func(c int) {
-		for i := c * chunk; i < min((c+1)*chunk, len(f.targets)); i++ {
+	inChunks(len(f.targets), func(_, from, to int) {
+		for i := from; i < to; i++ {
 			f.predictions[i] += float64(t.value(f.rows.row(f.from + i)))
 		}
 	})

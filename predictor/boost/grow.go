@@ -1,6 +1,9 @@
 package boost
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // A grower grows the trees of a fit, one after the other.
 type grower struct {
@@ -12,11 +15,12 @@ type grower struct {
 	// The fixed-point numbers that stand for 1.
 	gradientOne, weightOne float64
 
-	sums     []sum    // of each row alone
-	used     []bool   // features that the tree may split by
-	gathered []sum    // room for the sums of a leaf's rows
-	aside    []int32  // room for the rows that go right
-	spare    []counts // of leaves that need them no more
+	gradients []float64  // of each row, times its weight
+	sums      []sum      // of each row alone
+	features  []int32    // that the tree may split by, in order
+	words     [][]uint32 // words[k][row]: the codes of features[4*k:4*k+4]
+	aside     []int32    // room for the rows that go right
+	spare     []counts   // of leaves that need them no more
 }
 
 // A leaf of a growing tree.
@@ -28,14 +32,15 @@ type leaf struct {
 	split  split  // the best
 }
 
-// Counts are the histograms of a leaf's rows, by groups of four features, and the best split by
-// each feature.
+// Counts are the histograms of a leaf's rows, four features together, and the best split by each
+// feature.
 type counts struct {
 	groups [][4]histogram
 	splits []split
 }
 
 func newGrower(c *codes, weights []float64, o Options) *grower {
+	n := len(weights)
 	total := 0.0
 	for _, w := range weights {
 		total += w
@@ -44,50 +49,79 @@ func newGrower(c *codes, weights []float64, o Options) *grower {
 		codes:     c,
 		weights:   weights,
 		leaves:    o.Leaves,
-		weightOne: one(total),
-		sums:      make([]sum, len(weights)),
-		used:      make([]bool, len(c.cuts)),
-		gathered:  make([]sum, len(weights)),
-		aside:     make([]int32, len(weights)),
+		weightOne: one(total, weightBits-1),
+		gradients: make([]float64, n),
+		sums:      make([]sum, n),
+		aside:     make([]int32, n),
 	}
-	g.splitter = splitter{l2: o.L2 * g.weightOne, minWeight: float64(o.MinRows) * g.weightOne}
+	least := math.Ceil(float64(o.MinRows) * g.weightOne)
+	g.splitter = splitter{
+		l2:        o.L2 * g.weightOne,
+		minWeight: int64(min(max(least, 1), 1<<weightBits)),
+	}
 	for row, w := range weights {
-		g.sums[row].weight = int64(w * g.weightOne)
+		g.sums[row] = sum(math.RoundToEven(w * g.weightOne))
 	}
 	return g
 }
 
-// one is the fixed-point number for 1 with which sums up to total, not negative, do not overflow:
-// the largest power of two, so that whole weights are exact.
-func one(total float64) float64 {
+// one is the fixed-point number for 1 that takes total, not negative, under 1<<bits: the largest
+// power of two, so that whole weights are exact.
+func one(total float64, bits int) float64 {
 	_, exponent := math.Frexp(total)
-	return math.Ldexp(1, 62-max(exponent, -900)) // finite if total is all but nothing
+	return math.Ldexp(1, bits-max(exponent, -900)) // finite if total is all but nothing
 }
 
 // aim sets the gradients that the next tree is fitted to.
 func (g *grower) aim(gradient func(row int) float64) {
+	n := len(g.weights)
+	totals := make([]float64, chunks(n))
+	inChunks(n, func(chunk, from, to int) {
+		for row := from; row < to; row++ {
+			g.gradients[row] = g.weights[row] * gradient(row)
+			totals[chunk] += math.Abs(g.gradients[row])
+		}
+	})
 	total := 0.0
-	for row, w := range g.weights {
-		total += math.Abs(w * gradient(row))
+	for _, t := range totals {
+		total += t
 	}
-	g.gradientOne = one(total)
-	for row, w := range g.weights {
-		g.sums[row].gradient = int64(w * gradient(row) * g.gradientOne)
-	}
+	g.gradientOne = one(total, gradientBits-2)
+	inChunks(n, func(_, from, to int) {
+		for row := from; row < to; row++ {
+			fixed := sum(math.RoundToEven(g.gradients[row] * g.gradientOne))
+			g.sums[row] = fixed<<weightBits + sum(g.sums[row].weight())
+		}
+	})
 }
 
-// grow returns a tree on rows that splits by some of the features, without values yet, and the rows
-// of each of its leaves. It adds to gains what each feature has gained, and reorders rows. The tree
-// has no nodes if no split gains anything.
-func (g *grower) grow(rows, features []int32, gains []float64) (tree, [][]int32) {
-	clear(g.used)
-	for _, f := range features {
-		g.used[f] = true
+// use makes the next trees split by features, in order, of which there are always as many. It
+// keeps them.
+func (g *grower) use(features []int32) {
+	if slices.Equal(features, g.features) {
+		return
 	}
+	if g.words == nil {
+		g.words = make([][]uint32, (len(features)+3)/4)
+		for k := range g.words {
+			g.words[k] = make([]uint32, len(g.weights))
+		}
+	}
+	g.features = features
+	parallel(len(g.words), func(k int) { g.codes.pack(g.words[k], g.group(k)) })
+}
+
+// group returns the features whose codes are in words[k], up to four.
+func (g *grower) group(k int) []int32 { return g.features[4*k : min(4*k+4, len(g.features))] }
+
+// grow returns a tree on rows, without values yet, and the rows of each of its leaves. It adds to
+// gains what each feature has gained, and reorders rows. The tree has no nodes if no split gains
+// anything.
+func (g *grower) grow(rows []int32, gains []float64) (tree, [][]int32) {
 	var top int16
 	root := leaf{rows: rows, link: &top}
 	for _, row := range rows {
-		root.total = root.total.plus(g.sums[row])
+		root.total += g.sums[row]
 	}
 	g.examine(&root, nil)
 
@@ -117,7 +151,7 @@ func (g *grower) grow(rows, features []int32, gains []float64) (tree, [][]int32)
 		n := &t.nodes[len(t.nodes)-1]
 		goLeft := g.divide(parent.rows, s)
 		left := leaf{rows: parent.rows[:goLeft], total: s.left, link: &n.left}
-		right := leaf{rows: parent.rows[goLeft:], total: parent.total.minus(s.left), link: &n.right}
+		right := leaf{rows: parent.rows[goLeft:], total: parent.total - s.left, link: &n.right}
 		small, large := &left, &right
 		if len(small.rows) > len(large.rows) {
 			small, large = large, small
@@ -140,7 +174,7 @@ func (g *grower) grow(rows, features []int32, gains []float64) (tree, [][]int32)
 // divide moves the rows that a split sends left before the others, and returns how many they are.
 // Rows of a side stay in their order.
 func (g *grower) divide(rows []int32, s split) int {
-	words, shift := g.codes.words[s.feature/4], 8*(s.feature%4)
+	column := g.codes.columns[s.feature]
 	least := uint8(1) // of the codes that go left, which end with bin
 	if s.missingLeft {
 		least = 0
@@ -148,7 +182,7 @@ func (g *grower) divide(rows []int32, s split) int {
 	span := uint8(s.bin) - least
 	left, right := 0, 0
 	for _, row := range rows {
-		if uint8(words[row]>>shift)-least <= span {
+		if column[row]-least <= span {
 			rows[left] = row
 			left++
 		} else {
@@ -164,18 +198,15 @@ func (g *grower) divide(rows []int32, s split) int {
 // one, whose counts are still those of both.
 func (g *grower) examine(l, sibling *leaf) {
 	l.counts = g.take()
-	for i, row := range l.rows {
-		g.gathered[i] = g.sums[row]
-	}
-	parallel(len(l.counts.groups), func(group int) {
-		histograms := &l.counts.groups[group]
-		count(histograms, g.codes.words[group], l.rows, g.gathered)
-		g.search(l, group)
+	parallel(len(g.words), func(k int) {
+		histograms := &l.counts.groups[k]
+		count(histograms, g.words[k], l.rows, g.sums)
+		g.search(l, k)
 		if sibling != nil {
-			for k := range histograms {
-				sibling.counts.groups[group][k].subtract(&histograms[k])
+			for i := range histograms {
+				sibling.counts.groups[k][i].subtract(&histograms[i])
 			}
-			g.search(sibling, group)
+			g.search(sibling, k)
 		}
 	})
 	g.choose(l)
@@ -185,13 +216,11 @@ func (g *grower) examine(l, sibling *leaf) {
 }
 
 // search finds the best split of a leaf by each feature of a group.
-func (g *grower) search(l *leaf, group int) {
-	for f := 4 * group; f < min(4*group+4, len(g.used)); f++ {
-		l.counts.splits[f] = split{}
-		if g.used[f] {
-			l.counts.splits[f] = g.splitter.best(&l.counts.groups[group][f%4], g.codes.bins(f), l.total)
-			l.counts.splits[f].feature = f
-		}
+func (g *grower) search(l *leaf, k int) {
+	for i, f := range g.group(k) {
+		s := g.splitter.best(&l.counts.groups[k][i], g.codes.bins(int(f)), l.total)
+		s.feature = int(f)
+		l.counts.splits[4*k+i] = s
 	}
 }
 
@@ -215,7 +244,7 @@ func (g *grower) take() counts {
 		clear(c.groups)
 		return c
 	}
-	return counts{make([][4]histogram, len(g.codes.words)), make([]split, len(g.used))}
+	return counts{make([][4]histogram, len(g.words)), make([]split, len(g.features))}
 }
 
 func (g *grower) release(l *leaf) {

@@ -1,40 +1,37 @@
 package boost
 
-// A sum is of gradients, each times its row's weight, and of weights, both in fixed point. A sum of
-// no weight is of no rows.
-type sum struct{ gradient, weight int64 }
+// A sum is of gradients, each times its row's weight, and of weights: two numbers in fixed point in
+// one word, so that sums add and subtract as words do. That holds while neither overflows, which
+// newGrower and aim see to.
+type sum int64
 
-func (s sum) plus(o sum) sum  { return sum{s.gradient + o.gradient, s.weight + o.weight} }
-func (s sum) minus(o sum) sum { return sum{s.gradient - o.gradient, s.weight - o.weight} }
+const (
+	weightBits   = 28 // never negative
+	gradientBits = 64 - weightBits
+)
+
+func (s sum) weight() int64   { return int64(s) & (1<<weightBits - 1) }
+func (s sum) gradient() int64 { return int64(s) >> weightBits }
 
 // A histogram has the sums of a node's rows by their code of a feature.
 type histogram [256]sum
 
-// count adds rows to the histograms of four features, whose codes are in words; sums[i] is that of
-// rows[i]. This is where a fit spends its time.
+// count adds rows to the histograms of four features, whose codes are in words. This is where a fit
+// spends its time.
 func count(h *[4]histogram, words []uint32, rows []int32, sums []sum) {
-	sums = sums[:len(rows)]
-	for i, row := range rows {
-		word, s := words[row], sums[i]
-		h0 := &h[0][uint8(word)]
-		h0.gradient += s.gradient
-		h0.weight += s.weight
-		h1 := &h[1][uint8(word>>8)]
-		h1.gradient += s.gradient
-		h1.weight += s.weight
-		h2 := &h[2][uint8(word>>16)]
-		h2.gradient += s.gradient
-		h2.weight += s.weight
-		h3 := &h[3][uint8(word>>24)]
-		h3.gradient += s.gradient
-		h3.weight += s.weight
+	for _, row := range rows {
+		word, s := words[row], sums[row]
+		h[0][uint8(word)] += s
+		h[1][uint8(word>>8)] += s
+		h[2][uint8(word>>16)] += s
+		h[3][uint8(word>>24)] += s
 	}
 }
 
 // subtract takes the rows of o from h.
 func (h *histogram) subtract(o *histogram) {
 	for code := range h {
-		h[code] = h[code].minus(o[code])
+		h[code] -= o[code]
 	}
 }
 
@@ -50,7 +47,7 @@ type split struct {
 // A splitter finds splits; its numbers are in fixed point.
 type splitter struct {
 	l2        float64
-	minWeight float64 // of either side
+	minWeight int64 // of either side, 1 or more
 }
 
 // rounding is the share of a score that a gain has to exceed not to be one of rounding.
@@ -62,8 +59,8 @@ func (s splitter) best(h *histogram, bins int, total sum) split {
 	whole := s.score(total)
 	least := whole * (1 + rounding)
 	try := func(left sum, bin int, missingLeft bool) {
-		right := total.minus(left)
-		if float64(left.weight) < s.minWeight || float64(right.weight) < s.minWeight {
+		right := total - left
+		if left.weight() < s.minWeight || right.weight() < s.minWeight {
 			return
 		}
 		if score := s.score(left) + s.score(right); score > least {
@@ -74,16 +71,16 @@ func (s splitter) best(h *histogram, bins int, total sum) split {
 	var left sum
 	missing := h[0]
 	for bin := 1; bin <= bins; bin++ {
-		if h[bin].weight == 0 {
+		if h[bin] == 0 {
 			continue // as after the bin before
 		}
-		left = left.plus(h[bin])
-		if missing.weight > 0 {
+		left += h[bin]
+		if missing != 0 {
 			try(left, bin, false)
-			try(left.plus(missing), bin, true)
+			try(left+missing, bin, true)
 		} else {
 			// Nothing is known of missing values here: they go with the many.
-			try(left, bin, left.weight > total.weight-left.weight)
+			try(left, bin, left.weight() > (total-left).weight())
 		}
 	}
 	return best
@@ -91,6 +88,6 @@ func (s splitter) best(h *histogram, bins int, total sum) split {
 
 // score is by how much its best value lowers the squared error of a node's gradients.
 func (s splitter) score(node sum) float64 {
-	g := float64(node.gradient)
-	return g * g / (float64(node.weight) + s.l2)
+	g := float64(node.gradient())
+	return g * g / (float64(node.weight()) + s.l2)
 }

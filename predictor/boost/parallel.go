@@ -21,3 +21,15 @@ func parallel(n int, do func(i int)) {
 	work()
 	group.Wait()
 }
+
+const chunkRows = 4096
+
+// chunks is the number of chunks of n rows.
+func chunks(n int) int { return (n + chunkRows - 1) / chunkRows }
+
+// inChunks calls do for each chunk of n rows, as parallel does.
+func inChunks(n int, do func(chunk, from, to int)) {
+	parallel(chunks(n), func(chunk int) {
+		do(chunk, chunk*chunkRows, min((chunk+1)*chunkRows, n))
+	})
+}
