@@ -234,7 +234,7 @@ func checkDecisions(t *testing.T, s Snapshot, schedule Schedule) {
 				t.Errorf("%s: times out of order: %v", j.ID, d)
 			}
 		}
-		if d.StartP50.IsZero() && !(d.StartP90.IsZero() && d.EndP50.IsZero() && d.EndP90.IsZero()) {
+		if d.StartP50.IsZero() && (!d.StartP90.IsZero() || !d.EndP50.IsZero() || !d.EndP90.IsZero()) {
 			t.Errorf("%s: forecasts an end and no start: %v", j.ID, d)
 		}
 	}

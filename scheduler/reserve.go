@@ -59,9 +59,9 @@ func (b *board) earliest(j *job) *reservation {
 	return nil
 }
 
-// latest finds the last start of j that is not after by; nil if there is none.
-// Room grows but at the starts of reservations, so only by itself and the starts
-// that end just when a reservation starts need a look.
+// latest finds the last start of j that is not after by; nil if there is none. j's
+// runtime is known. Room grows but at the starts of reservations, so only by itself
+// and the starts that end just when a reservation starts need a look.
 func (b *board) latest(j *job, by time.Duration) *reservation {
 	starts := []time.Duration{by}
 	for _, promises := range b.promises {
