@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"maps"
 	"math"
 	"path/filepath"
@@ -34,8 +35,15 @@ would have said:
   key_median  median of the last ten finished runs of the same user and name
   hierarchy   median of the last sixteen of the finest group, capped at the limit
 
-and for --target memory request, max102 and q99x102: the largest seen in the
-group, or its 99th percentile, times 1.02.`,
+For --target memory the jobs are also run with what was to be requested, and with
+more after each OOM kill, up to the largest amount in the history. The rules are
+
+  request     what the user asked for
+  max102      the largest peak in the group so far × 1.02
+  q99x102     its 99th percentile × 1.02
+
+GBh wasted is what was allocated and not used, and all of what was allocated to
+attempts that were killed, at worst at their end.`,
 		GroupID: "people",
 		Args:    cobra.ExactArgs(1),
 	}
@@ -88,18 +96,18 @@ func printReport(cmd *cobra.Command, r train.Report) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(w, "predictor\tMAE\tmedian\twithin 2x\tpinball p50\tp90\tcovers p50\tp90\tranks right\t")
 	if r.Target == train.Memory {
-		fmt.Fprint(w, "GBh wasted\tfirst fails\t")
+		fmt.Fprint(w, "GBh wasted\tfirst fails\tattempts\t")
 	}
 	fmt.Fprintln(w)
 	names := slices.SortedFunc(maps.Keys(r.Predictors), func(a, b string) int {
-		return cmp.Or(cmp.Compare(r.Predictors[a].PinballP90, r.Predictors[b].PinballP90), cmp.Compare(a, b))
+		return cmp.Or(cmp.Compare(cost(r.Predictors[a]), cost(r.Predictors[b])), cmp.Compare(a, b))
 	})
 	for _, name := range names {
 		m := r.Predictors[name]
 		fmt.Fprintf(w, "%s\t%.1f\t%.1f\t%.1f%%\t%.1f\t%.1f\t%.1f%%\t%.1f%%\t%.3f\t", name, m.MAE/scale, m.MedAE/scale,
 			100*m.Within2x, m.PinballP50/scale, m.PinballP90/scale, 100*m.CoverageP50, 100*m.CoverageP90, m.Concordance)
 		if m.MemoryMetrics != nil {
-			fmt.Fprintf(w, "%.1f\t%.2f%%\t", m.WastageGBh, 100*m.FirstAttemptFailures)
+			fmt.Fprintf(w, "%.1f\t%.2f%%\t%.3f\t", m.WastageGBh, 100*m.FirstAttemptFailures, m.Attempts)
 		}
 		fmt.Fprintln(w)
 	}
@@ -113,11 +121,19 @@ func printReport(cmd *cobra.Command, r train.Report) error {
 	return nil
 }
 
+// cost is what the best predictor has least of: wasted memory, else the loss at p90.
+func cost(m train.Metrics) float64 {
+	if m.MemoryMetrics != nil {
+		return m.WastageGBh
+	}
+	return m.PinballP90
+}
+
 // mostGroups is how many groups are printed for people; JSON has them all.
 const mostGroups = 40
 
 // printGroups prints what runcast reached in the largest groups, beside the baseline
-// of the smallest MAE there.
+// of the smallest MAE there, or of the least wasted memory.
 func printGroups(cmd *cobra.Command, r train.Report, unit string, scale float64) error {
 	if len(r.Groups) == 0 {
 		return nil
@@ -125,19 +141,33 @@ func printGroups(cmd *cobra.Command, r train.Report, unit string, scale float64)
 	out := cmd.OutOrStdout()
 	fmt.Fprintf(out, "\nthe largest of %d groups\n\n", len(r.Groups))
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	if r.Target == train.Memory {
+		printMemoryGroups(w, r)
+		return w.Flush()
+	}
 	fmt.Fprintln(w, "jobs\tMAE\tbest rule\twithin 2x\tpinball p90\tcovers p50\tp90\t  group")
 	for _, g := range r.Groups[:min(len(r.Groups), mostGroups)] {
-		m, best := g.Predictors[train.Runcast], bestRule(g.Predictors)
+		m, best := g.Predictors[train.Runcast], bestRule(g.Predictors, func(m train.Metrics) float64 { return m.MAE })
 		fmt.Fprintf(w, "%d\t%.1f %s\t%.1f %s\t%.1f%%\t%.1f\t%.1f%%\t%.1f%%\t  %s\n", g.Jobs, m.MAE/scale, unit,
 			g.Predictors[best].MAE/scale, best, 100*m.Within2x, m.PinballP90/scale, 100*m.CoverageP50, 100*m.CoverageP90, g.GroupName)
 	}
 	return w.Flush()
 }
 
-// bestRule is the name of the baseline of the smallest MAE.
-func bestRule(predictors map[string]train.Metrics) (best string) {
+func printMemoryGroups(w io.Writer, r train.Report) {
+	fmt.Fprintln(w, "jobs\tGBh wasted\tbest rule\tfirst fails\tbest rule\tcovers p90\t  group")
+	for _, g := range r.Groups[:min(len(r.Groups), mostGroups)] {
+		m, best := g.Predictors[train.Runcast], bestRule(g.Predictors, cost)
+		rule := g.Predictors[best]
+		fmt.Fprintf(w, "%d\t%.3f\t%.3f %s\t%.2f%%\t%.2f%%\t%.1f%%\t  %s\n", g.Jobs, m.WastageGBh, rule.WastageGBh, best,
+			100*m.FirstAttemptFailures, 100*rule.FirstAttemptFailures, 100*m.CoverageP90, g.GroupName)
+	}
+}
+
+// bestRule is the name of the baseline that has least of a loss.
+func bestRule(predictors map[string]train.Metrics, loss func(train.Metrics) float64) (best string) {
 	for _, name := range slices.Sorted(maps.Keys(predictors)) {
-		if name != train.Runcast && (best == "" || predictors[name].MAE < predictors[best].MAE) {
+		if name != train.Runcast && (best == "" || loss(predictors[name]) < loss(predictors[best])) {
 			best = name
 		}
 	}

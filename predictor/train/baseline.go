@@ -7,11 +7,26 @@ import (
 	"github.com/runcast/runcast/predictor"
 )
 
-// A baseline is a simple rule to measure up to: a point prediction of the runtime,
-// in seconds, from what had finished.
+// A baseline is a simple rule to measure up to: a point prediction from what had
+// finished, in seconds (target runtime) or bytes (target memory).
 type baseline interface {
-	observe(r *predictor.JobRecord, seconds float64)
+	observe(r *predictor.JobRecord, x float64)
 	predict(s *predictor.JobSpec) float64
+}
+
+// A rule is a baseline under its name in the report.
+type rule struct {
+	name string
+	baseline
+}
+
+func runtimeRules() []rule {
+	return []rule{
+		{"key_median", newKeyMedian()},
+		{"request", requested{newKeyMedian()}},
+		{"last2", newLastTwo()},
+		{"hierarchy", newHierarchy()},
+	}
 }
 
 // groupKey is a (user, name) or coarser group, and how many pods and which limit

@@ -66,7 +66,7 @@ func (b *replay) groups() []Group {
 			for i, place := range places {
 				said[i] = all[place]
 			}
-			g.Predictors[predictor] = measure(said, b.Seed)
+			g.Predictors[predictor] = b.measure(said)
 		}
 		groups = append(groups, g)
 	}

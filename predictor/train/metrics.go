@@ -26,6 +26,16 @@ type Metrics struct {
 	*MemoryMetrics `json:",omitempty"`
 }
 
+// MemoryMetrics say what it would have cost to give each judged job the memory that
+// a predictor said, and more each time that was not enough; see sizing.run.
+type MemoryMetrics struct {
+	// WastageGBh is what was allocated and not used, and all that was allocated to
+	// attempts that failed, in GB-hours (1e9 bytes for an hour), of the largest pod.
+	WastageGBh           float64 `json:"wastage_gbh"`
+	FirstAttemptFailures float64 `json:"first_attempt_failures"` // share of the jobs
+	Attempts             float64 `json:"attempts"`               // a job, the one that succeeds included
+}
+
 // Pinball is the loss of predicting q for the quantile at level when x came: the
 // scoring rule that the true quantile minimises (Koenker and Bassett, 1978).
 func Pinball(level, q, x float64) float64 {
@@ -36,7 +46,10 @@ func Pinball(level, q, x float64) float64 {
 }
 
 // An outcome is what one predictor said of one job and what came.
-type outcome struct{ p50, p90, actual float64 }
+type outcome struct {
+	p50, p90, actual float64
+	run              // of the target memory only
+}
 
 // concordancePairs is how many pairs the concordance is taken over: all of them if
 // there are no more, else as many random ones.
@@ -71,6 +84,19 @@ func measure(said []outcome, seed uint64) Metrics {
 	slices.Sort(rel)
 	m.MedAE, m.MedAPE = middle(abs), middle(rel)
 	m.Concordance = concordance(said, rand.New(rand.NewPCG(seed, 0)))
+	return m
+}
+
+// measureMemory computes what the requests cost; all zero of nothing.
+func measureMemory(said []outcome) *MemoryMetrics {
+	m, n := &MemoryMetrics{}, float64(len(said))
+	for _, o := range said {
+		m.WastageGBh += o.wastage
+		m.Attempts += float64(o.attempts) / n
+		if o.attempts > 1 {
+			m.FirstAttemptFailures += 1 / n
+		}
+	}
 	return m
 }
 

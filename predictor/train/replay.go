@@ -1,6 +1,7 @@
 package train
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/runcast/runcast/predictor"
@@ -13,10 +14,11 @@ type replay struct {
 	Options
 	records []predictor.JobRecord
 	events  []event
-	judge   func(*predictor.JobRecord) bool
+	first   time.Time // submission from which on jobs are judged
 
 	model   *model.Model
 	rules   []rule
+	sizing  *sizing              // of the target memory only
 	said    map[string][]outcome // by predictor, one element a judged job
 	jobs    []int                // the judged jobs, as said has them
 	pending map[int]pending      // what was said of jobs that have not finished
@@ -27,12 +29,6 @@ type replay struct {
 
 // Runcast is the name of the model among the predictors of a Report.
 const Runcast = "runcast"
-
-// A rule is a baseline under its name in the report.
-type rule struct {
-	name string
-	baseline
-}
 
 // pending is what was said of a job at its submission.
 type pending struct {
@@ -46,13 +42,31 @@ func newReplay(records []predictor.JobRecord, o Options) (*replay, error) {
 	if b.model == nil {
 		b.model = model.New(o.Seed)
 	}
-	median := newKeyMedian()
-	b.rules = []rule{{"key_median", median}, {"request", requested{newKeyMedian()}}, {"last2", newLastTwo()}, {"hierarchy", newHierarchy()}}
-	first := b.firstJudged()
-	b.judge = func(r *predictor.JobRecord) bool {
-		return !features.Submitted(r).Before(first) && !r.RuntimeCensored() && r.Runtime() > 0
+	switch o.Target {
+	case Runtime:
+		b.rules = runtimeRules()
+	case Memory:
+		b.sizing = newSizing(records)
+		b.rules = b.sizing.rules()
+	default:
+		return nil, fmt.Errorf("backtest: target %q is neither %s nor %s", o.Target, Runtime, Memory)
 	}
+	b.first = b.firstJudged()
 	return b, nil
+}
+
+// value is what came of the target, in seconds or bytes; zero if that is not known.
+func (b *replay) value(r *predictor.JobRecord) float64 {
+	if b.Target == Memory {
+		return float64(r.PeakMemory)
+	}
+	return r.Runtime().Seconds()
+}
+
+// judges reports whether a job counts.
+func (b *replay) judges(r *predictor.JobRecord) bool {
+	censored := r.RuntimeCensored() || b.Target == Memory && r.MemoryCensored()
+	return !censored && b.value(r) > 0 && !features.Submitted(r).Before(b.first)
 }
 
 // firstJudged is the submission time from which on jobs are judged.
@@ -91,29 +105,55 @@ func (b *replay) submit(job int) {
 	for _, rule := range b.rules {
 		p.points = append(p.points, rule.predict(&r.JobSpec))
 	}
-	if b.judge(r) {
+	if b.judges(r) {
 		b.pending[job] = p
 	}
 }
 
 func (b *replay) finish(job int) {
 	r := &b.records[job]
-	seconds := r.Runtime().Seconds()
 	if p, ok := b.pending[job]; ok {
 		delete(b.pending, job)
 		b.jobs = append(b.jobs, job)
-		q := p.estimate.Runtime
-		b.said[Runcast] = append(b.said[Runcast], outcome{q.P50.Seconds(), q.P90.Seconds(), seconds})
+		b.said[Runcast] = append(b.said[Runcast], b.outcome(r, &p.estimate))
 		for i, rule := range b.rules {
-			b.said[rule.name] = append(b.said[rule.name], outcome{p.points[i], p.points[i], seconds})
+			o := outcome{p50: p.points[i], p90: p.points[i], actual: b.value(r)}
+			if b.sizing != nil {
+				o.run = b.sizing.run(r, p.points[i])
+			}
+			b.said[rule.name] = append(b.said[rule.name], o)
 		}
 	}
 	start := b.Now()
 	b.model.Observe(*r)
 	b.fit += b.Now().Sub(start)
 	for _, rule := range b.rules {
-		rule.observe(r, seconds)
+		rule.observe(r, b.value(r))
 	}
+	if b.sizing != nil {
+		b.sizing.observe(r)
+	}
+}
+
+// outcome is what came of the model's estimate of a job.
+func (b *replay) outcome(r *predictor.JobRecord, e *predictor.Estimate) outcome {
+	if b.Target == Runtime {
+		return outcome{p50: e.Runtime.P50.Seconds(), p90: e.Runtime.P90.Seconds(), actual: b.value(r)}
+	}
+	request := float64(e.MemoryRequest)
+	if request == 0 {
+		request = b.sizing.request(&r.JobSpec)
+	}
+	return outcome{float64(e.PeakMemory.P50), float64(e.PeakMemory.P90), b.value(r), b.sizing.run(r, request)}
+}
+
+// measure computes the metrics of what one predictor said.
+func (b *replay) measure(said []outcome) Metrics {
+	m := measure(said, b.Seed)
+	if b.Target == Memory {
+		m.MemoryMetrics = measureMemory(said)
+	}
+	return m
 }
 
 func (b *replay) report() (Report, error) {
@@ -124,7 +164,7 @@ func (b *replay) report() (Report, error) {
 		FitSeconds:          b.fit.Seconds(),
 		PredictMicroseconds: float64(b.predict.Nanoseconds()) / 1e3 / float64(max(b.predictions, 1))}
 	for name, said := range b.said {
-		rep.Predictors[name] = measure(said, b.Seed)
+		rep.Predictors[name] = b.measure(said)
 	}
 	if b.ByGroup {
 		rep.Groups = b.groups()
@@ -144,11 +184,4 @@ type Report struct {
 	PredictMicroseconds float64 `json:"predict_microseconds"`
 	// Groups is only set with Options.ByGroup: largest first.
 	Groups []Group `json:"groups,omitempty"`
-}
-
-// MemoryMetrics are what only the target memory has.
-type MemoryMetrics struct {
-	WastageGBh           float64 `json:"wastage_gbh"`
-	FirstAttemptFailures float64 `json:"first_attempt_failures"`
-	Attempts             float64 `json:"attempts"`
 }
