@@ -8,7 +8,6 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 
 	"github.com/runcast/runcast/predictor/jobspec"
-	"github.com/runcast/runcast/scheduler"
 )
 
 // A Job that no node can ever run is told so, with what it asks for and what there
@@ -17,8 +16,7 @@ func TestImpossibleRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newAPIServer(t)
 		s.create(t, testNode(t, "n1", "cpu=8", "gpu=4"), testNode(t, "n2", "cpu=8", "gpu=8"))
-		plan := func(s scheduler.Snapshot) scheduler.Schedule { return scheduler.Plan(s, scheduler.DefaultPolicy()) }
-		_, stop := runPlan(t, s, nil, Config{NoticesPerSecond: 1000}, plan)
+		_, stop := runPlan(t, s, nil, Config{NoticesPerSecond: 1000}, realPlan)
 		defer stop()
 		cases := []struct {
 			name   string

@@ -114,6 +114,39 @@ func TestTwoLeaders(t *testing.T) {
 	})
 }
 
+func realPlan(s scheduler.Snapshot) scheduler.Schedule {
+	return scheduler.Plan(s, scheduler.DefaultPolicy())
+}
+
+// A leader keeps its reservations though it has had no time to write them on the Jobs.
+func TestReservationNeedsNoNotice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newAPIServer(t)
+		s.create(t, testNode(t, "n1", "cpu=4"))
+		est := newOracle()
+		est.runtimes["running"], est.runtimes["wide"], est.runtimes["short"] = 100*time.Second, time.Hour, time.Minute
+		_, stop := runPlan(t, s, est, Config{NoticesPerSecond: 0.001}, realPlan)
+		defer stop()
+		s.create(t, testJob(t, "running", "cpu=2"))
+		time.Sleep(time.Second)
+		s.startJob(t, "running", "n1")
+		s.create(t, testJob(t, "impossible", "cpu=5")) // takes the one notice
+		time.Sleep(time.Second)
+		s.create(t, testJob(t, "wide", "cpu=4"))
+		time.Sleep(time.Second)
+		s.create(t, testJob(t, "short", "cpu=4"))
+		time.Sleep(time.Minute)
+		if got := told(s.job(t, "wide")); got != (notice{}) {
+			t.Fatalf("wide was told %q: the test proves nothing", got.text())
+		}
+		s.endPods(t, "running")
+		time.Sleep(time.Second)
+		if s.releases("default/wide") != 1 || s.releases("default/short") != 0 {
+			t.Errorf("wide was released %d times, short %d times", s.releases("default/wide"), s.releases("default/short"))
+		}
+	})
+}
+
 // A reservation outlives its leader: the next one reads it from the Job. A shorter
 // Job that comes meanwhile starts after it.
 func TestReservationOutlivesLeader(t *testing.T) {
@@ -122,12 +155,11 @@ func TestReservationOutlivesLeader(t *testing.T) {
 		s.create(t, testNode(t, "n1", "cpu=4"))
 		est := newOracle()
 		est.runtimes["running"], est.runtimes["wide"], est.runtimes["short"] = 100*time.Second, time.Hour, time.Minute
-		plan := func(s scheduler.Snapshot) scheduler.Schedule { return scheduler.Plan(s, scheduler.DefaultPolicy()) }
 		first := s.connect(0)
-		_, stopA := runPlan(t, first, est, lease("a"), plan)
+		_, stopA := runPlan(t, first, est, lease("a"), realPlan)
 		defer stopA()
 		time.Sleep(time.Second)
-		b, stopB := runPlan(t, s.connect(0), est, lease("b"), plan)
+		b, stopB := runPlan(t, s.connect(0), est, lease("b"), realPlan)
 		defer stopB()
 		s.create(t, testJob(t, "running", "cpu=2"))
 		time.Sleep(time.Second)
