@@ -52,8 +52,8 @@ const (
 
 // pieces cuts a text into pieces, in lower case.
 func pieces(s string) iter.Seq2[piece, string] {
-	s = s[:min(len(s), maxTemplate)]
-	s = strings.ToLower(strings.ToValidUTF8(s, "\uFFFD"))
+	s = strings.ToLower(strings.ToValidUTF8(s[:min(len(s), maxTemplate)], "\uFFFD"))
+	s = strings.ToValidUTF8(s[:min(len(s), maxTemplate)], "") // both may have lengthened it
 	return func(yield func(piece, string) bool) {
 		for i, n := 0, 0; i < len(s); i += n {
 			kind := other
