@@ -49,18 +49,19 @@ func comparePoints(a, b point) int { return cmp.Compare(a.sortKey(0), b.sortKey(
 // distribution (Kaplan and Meier, 1958): the mass of a lower bound goes to the points
 // above it. It reuses points.
 func productLimit(points []point) []point {
-	atRisk := 0.0
-	for _, p := range points {
-		atRisk += p.weight
+	atRisk := 0.0 // a sum from above: a difference would lose what is small beside a bound below it
+	for i, p := range slices.Backward(points) {
+		if atRisk += p.weight; p.weight > 0 {
+			points[i].weight /= atRisk
+		}
 	}
 	surviving, exact := 1.0, points[:0]
 	for _, p := range points {
-		if !p.censored && atRisk > 0 {
-			mass := surviving * min(p.weight/atRisk, 1)
+		if !p.censored {
+			mass := surviving * p.weight
 			surviving -= mass
 			exact = append(exact, point{log: p.log, weight: mass})
 		}
-		atRisk -= p.weight
 	}
 	return exact
 }

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -25,6 +26,37 @@ func TestMedianIsThatOfTheDistribution(t *testing.T) {
 		}
 		if got := median(slices.Clone(points)); got != want {
 			t.Fatalf("median of %v is %g, want %g", sorted, got, want)
+		}
+	}
+}
+
+// The product-limit estimator by its definition, and nothing lost beside a heavy bound.
+func TestProductLimitTwin(t *testing.T) {
+	random := rand.New(rand.NewPCG(9, 10))
+	for range 500 {
+		points := make([]point, 1+random.IntN(40))
+		for i := range points {
+			points[i] = point{log: float64(random.IntN(30)), weight: math.Exp(-10 * random.ExpFloat64()), censored: random.IntN(3) == 0}
+		}
+		slices.SortFunc(points, comparePoints)
+		got := productLimit(slices.Clone(points))
+		surviving := 1.0
+		for i, p := range points {
+			if p.censored {
+				continue
+			}
+			atRisk := 0.0
+			for _, later := range slices.Backward(points[i:]) {
+				atRisk += later.weight
+			}
+			if len(got) == 0 || got[0].log != p.log || math.Abs(got[0].weight-surviving*p.weight/atRisk) > 1e-12 {
+				t.Fatalf("of %v the points %v remain, want mass %g at %g", points, got, surviving*p.weight/atRisk, p.log)
+			}
+			got = got[1:]
+			surviving *= 1 - p.weight/atRisk
+		}
+		if len(got) > 0 {
+			t.Fatalf("of %v the points %v are too many", points, got)
 		}
 	}
 }

@@ -63,13 +63,13 @@ func (rs regressions) winner(key features.Key) *fit {
 func (f *fit) wins() bool { return f.with <= margin*f.without }
 
 // shift is how much more a run with the inputs of to would take than one with those
-// of from, on the logarithmic scale.
+// of from, on the logarithmic scale. It is bounded: what lies farther apart says nothing.
 func (f *fit) shift(from, to *features.Ask) float64 {
 	d := 0.0
 	for _, c := range f.columns {
 		d += c.slope * (to.Input(c.input) - from.Input(c.input))
 	}
-	return d
+	return min(max(d, -farthest), farthest)
 }
 
 // learnLinear tries the regression of each of the job's own groups on the value that came,
