@@ -13,7 +13,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -23,7 +22,6 @@ import (
 
 	"github.com/runcast/runcast/predictor"
 	"github.com/runcast/runcast/predictor/jobspec"
-	"github.com/runcast/runcast/scheduler"
 	"github.com/runcast/runcast/test/cluster"
 )
 
@@ -216,14 +214,11 @@ func btoi(b bool) int {
 // in the queue, once plainly, where kube-scheduler starts whatever fits.
 func finishesSooner(w *world, src *rand.Rand) {
 	runs := runsOf(src, func(k *kind) int { return k.queued })
-	ctx, cancel := context.WithCancel(w.ctx)
-	promises := w.watchReservations(ctx)
 	var both sync.WaitGroup
 	both.Go(func() { w.create(runs, "queued", "queued", "gpu") })
 	both.Go(func() { w.create(runs, "plain", "plain", "") })
 	both.Wait()
 	w.await("both backlogs to end", 8*time.Minute, func() bool { return w.allOver("queued", runs) && w.allOver("plain", runs) })
-	cancel()
 	queued, plain := w.measure("queued", runs), w.measure("plain", runs)
 	w.Logf("%d jobs each: mean flow time queued %.1f s, plain %.1f s, ratio %.3f", len(runs), queued.flow, plain.flow, queued.flow/plain.flow)
 	w.Logf("mean bounded slowdown queued %.2f, plain %.2f, ratio %.3f", queued.slowdown, plain.slowdown, queued.slowdown/plain.slowdown)
@@ -239,7 +234,7 @@ func finishesSooner(w *world, src *rand.Rand) {
 		w.Errorf("an 8-GPU job waits longer than plain")
 	}
 	w.checkReleases(runs)
-	w.checkReservations(<-promises, runs)
+	w.checkReservations(runs)
 }
 
 // A measure is how a backlog fared, in seconds.
@@ -290,50 +285,20 @@ func (w *world) checkReleases(runs []run) {
 	}
 }
 
-// A promise is the earliest start that a job's reservation has named once it was
-// near enough to be kept.
-type promise struct {
-	at     time.Time
-	reason string
-}
-
-// watchReservations follows the leader's queue until ctx ends, and sends the promises.
-func (w *world) watchReservations(ctx context.Context) <-chan map[string]promise {
-	out := make(chan map[string]promise, 1)
-	queue := w.dial(w.leader()).Queue()
-	go func() {
-		promises := map[string]promise{}
-		for entries, err := range queue.WatchWaiting(ctx, "queued") {
-			if err != nil {
-				break // ctx has ended, or the scheduler has; then there are too few
-			}
-			for _, e := range entries {
-				key := e.Namespace + "/" + e.Name
-				firm := strings.HasPrefix(e.Decision, string(scheduler.Reserved)) && !e.StartP90.IsZero() &&
-					time.Until(e.StartP90) < scheduler.DefaultPolicy().FirmWithin
-				if p, ok := promises[key]; firm && (!ok || e.StartP90.Before(p.at)) {
-					promises[key] = promise{e.StartP90, e.Decision}
-				}
-			}
-		}
-		out <- promises
-	}()
-	return out
-}
-
 // slack is by how much a start may be later than its reservation though every run
 // kept its p90: the API's times are whole seconds, a run's start among them, and all
 // programs share two cores. 0 to 4 s were seen. A job in the way of a reservation
 // costs more: 8-GPU jobs compete with runs of 16 s to 100 s.
 const slack = 10 * time.Second
 
-// checkReservations holds the starts against the promises. A start may be late by
-// as much as a run outlived the p90 it was planned with, and by slack.
-func (w *world) checkReservations(promises map[string]promise, runs []run) {
+// checkReservations holds the starts against the reservations that were on the Jobs.
+// A start may be late by as much as a run outlived the p90 it was planned with, and by
+// slack.
+func (w *world) checkReservations(runs []run) {
 	w.Helper()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(promises) == 0 {
+	if len(w.reserved) == 0 {
 		w.Error("no job ever had a reservation")
 	}
 	var overrun time.Duration
@@ -345,13 +310,13 @@ func (w *world) checkReservations(promises map[string]promise, runs []run) {
 		overrun = max(overrun, runs[i].runtime-time.Duration(seconds)*time.Second)
 	}
 	latest := -time.Hour
-	for key, p := range promises {
-		late := w.jobs[key].Status.StartTime.Sub(p.at)
+	for key, at := range w.reserved {
+		late := w.jobs[key].Status.StartTime.Sub(at)
 		if latest = max(latest, late); late > overrun+slack {
-			w.Errorf("%s started %v after its reservation: %s", key, late, p.reason)
+			w.Errorf("%s started %v after its reservation", key, late)
 		}
 	}
-	w.Logf("%d jobs had a reservation; the latest start was %v after its own; the longest overrun of a p90 was %v", len(promises), latest.Round(time.Second), overrun)
+	w.Logf("%d jobs had a reservation; the latest start was %v after its own; the longest overrun of a p90 was %v", len(w.reserved), latest, overrun)
 }
 
 // few are short jobs for the stories about faults; their names are new each time.

@@ -26,7 +26,9 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/runcast/runcast/predictor"
+	"github.com/runcast/runcast/predictor/jobspec"
 	"github.com/runcast/runcast/predictor/rpc"
+	"github.com/runcast/runcast/scheduler"
 	"github.com/runcast/runcast/test/cluster"
 )
 
@@ -51,6 +53,9 @@ type world struct {
 	jobs    map[string]*batchv1.Job // by namespace/name
 	resumed map[string]int          // by namespace/name: how often it was unsuspended
 	ended   map[string]time.Time    // by namespace/name: first seen complete or failed
+	// reserved is the earliest start that a reservation has named on a Job, by
+	// namespace/name, near enough to be kept.
+	reserved map[string]time.Time
 }
 
 func newWorld(t *testing.T) *world {
@@ -63,7 +68,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w := &world{T: t, Cluster: c, ctx: ctx, binary: filepath.Join(dir, "bin-runcast"), address: map[string]string{},
-		changed: make(chan struct{}), jobs: map[string]*batchv1.Job{}, resumed: map[string]int{}, ended: map[string]time.Time{}}
+		changed: make(chan struct{}), jobs: map[string]*batchv1.Job{}, resumed: map[string]int{}, ended: map[string]time.Time{}, reserved: map[string]time.Time{}}
 	t.Cleanup(func() {
 		c.Stop()
 		if t.Failed() {
@@ -117,6 +122,11 @@ func (w *world) see(old, j *batchv1.Job) {
 	}
 	if _, ok := w.ended[key]; !ok && over(j) {
 		w.ended[key] = time.Now()
+	}
+	if at, err := time.Parse(time.RFC3339, j.Annotations[jobspec.AnnotationReserved]); err == nil && time.Until(at) < scheduler.DefaultPolicy().FirmWithin {
+		if was, ok := w.reserved[key]; !ok || at.Before(was) {
+			w.reserved[key] = at
+		}
 	}
 	close(w.changed)
 	w.changed = make(chan struct{})
