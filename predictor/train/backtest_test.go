@@ -57,7 +57,7 @@ func submitted(r *predictor.JobRecord) time.Time {
 }
 
 // said is what a predictor said of a job, and what came, in seconds.
-type said struct{ p50, p90, actual float64 }
+type said struct{ p10, p50, p90, p99, actual float64 }
 
 // twin backtests by the definitions: for each judged job it looks through the whole
 // history for what had finished by its submission.
@@ -80,9 +80,9 @@ func twin(records []predictor.JobRecord, share float64) map[string][]said {
 			m.Observe(o)
 		}
 		q := m.Estimate(&r.JobSpec).Runtime
-		all[train.Runcast] = append(all[train.Runcast], said{q.P50.Seconds(), q.P90.Seconds(), r.Runtime().Seconds()})
+		all[train.Runcast] = append(all[train.Runcast], said{q.P10.Seconds(), q.P50.Seconds(), q.P90.Seconds(), q.P99.Seconds(), r.Runtime().Seconds()})
 		for name, x := range rules(&r.JobSpec, past) {
-			all[name] = append(all[name], said{x, x, r.Runtime().Seconds()})
+			all[name] = append(all[name], said{x, x, x, x, r.Runtime().Seconds()})
 		}
 	}
 	return all
@@ -174,6 +174,8 @@ func metrics(all []said) train.Metrics {
 		Under:       share(func(s said) bool { return s.p50 < s.actual }),
 		PinballP50:  average(func(s said) float64 { return max(0.5*(s.actual-s.p50), 0.5*(s.p50-s.actual)) }),
 		PinballP90:  average(func(s said) float64 { return max(0.9*(s.actual-s.p90), 0.1*(s.p90-s.actual)) }),
+		CoverageP10: share(func(s said) bool { return s.actual <= s.p10 }),
+		CoverageP99: share(func(s said) bool { return s.actual <= s.p99 }),
 		CoverageP50: share(func(s said) bool { return s.actual <= s.p50 }),
 		CoverageP90: share(func(s said) bool { return s.actual <= s.p90 }),
 		Concordance: right / pairs,
@@ -214,6 +216,8 @@ func wantMetrics(t *testing.T, what string, got, want train.Metrics) {
 		{"Under", got.Under, want.Under, 1e-9},
 		{"PinballP50", got.PinballP50, want.PinballP50, 1e-9 * want.PinballP50},
 		{"PinballP90", got.PinballP90, want.PinballP90, 1e-9 * want.PinballP90},
+		{"CoverageP10", got.CoverageP10, want.CoverageP10, 1e-9},
+		{"CoverageP99", got.CoverageP99, want.CoverageP99, 1e-9},
 		{"CoverageP50", got.CoverageP50, want.CoverageP50, 1e-9},
 		{"CoverageP90", got.CoverageP90, want.CoverageP90, 1e-9},
 		{"Concordance", got.Concordance, want.Concordance, 0.02},

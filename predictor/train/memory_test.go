@@ -56,8 +56,8 @@ func peaksOf(r *predictor.JobRecord, past []predictor.JobRecord) []float64 {
 }
 
 // memoryTwin sizes the jobs from the second half of the submissions on by the
-// definitions, and adds up what that costs.
-func memoryTwin(records []predictor.JobRecord) (jobs int, of map[string]*train.MemoryMetrics) {
+// definitions, each request scaled, and adds up what that costs.
+func memoryTwin(records []predictor.JobRecord, scale float64) (jobs int, of map[string]*train.MemoryMetrics) {
 	of = map[string]*train.MemoryMetrics{"request": {}, "max102": {}, "q99x102": {}, train.Runcast: {}}
 	ordered := slices.SortedFunc(slices.Values(records), func(a, b predictor.JobRecord) int { return a.Submitted.Compare(b.Submitted) })
 	node := 0.0
@@ -92,7 +92,8 @@ func memoryTwin(records []predictor.JobRecord) (jobs int, of map[string]*train.M
 		if p := peaksOf(&r, finished(records, func(o predictor.JobRecord) bool { return o.Finished.Before(r.Finished) })); len(p) > 0 {
 			largest = p[len(p)-1]
 		}
-		for name, allocated := range first {
+		for name, request := range first {
+			allocated := min(scale*request, node)
 			attempts := []float64{allocated}
 			for allocated < float64(r.PeakMemory) {
 				if 1.05*largest > allocated {
@@ -120,7 +121,7 @@ func TestMemoryTwin(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		jobs, want := memoryTwin(records)
+		jobs, want := memoryTwin(records, 1)
 		if report.Jobs != jobs || len(report.Predictors) != len(want) {
 			t.Errorf("seed %d: %d jobs by %d predictors, want %d by %d", seed, report.Jobs, len(report.Predictors), jobs, len(want))
 		}
@@ -137,6 +138,26 @@ func TestMemoryTwin(t *testing.T) {
 				sum.FirstAttemptFailures += share * m.FirstAttemptFailures
 			}
 			wantMemory(t, what+", sum of the groups", sum, *w)
+		}
+	}
+}
+
+// A curve is the cost with the requests scaled: with less headroom no fewer fail.
+func TestMemoryCurve(t *testing.T) {
+	records := hungry(rand.New(rand.NewPCG(1, 9)), 60)
+	report, err := train.Backtest(records, train.Options{Target: train.Memory, Start: 0.5, Now: stopped})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, curve := range report.Curves {
+		for i, c := range curve {
+			jobs, of := memoryTwin(records, c.Scale)
+			want := *of[name]
+			want.Attempts, want.FirstAttemptFailures = want.Attempts/float64(jobs), want.FirstAttemptFailures/float64(jobs)
+			wantMemory(t, fmt.Sprintf("%s scaled by %g", name, c.Scale), c.MemoryMetrics, want)
+			if i > 0 && (c.Scale <= curve[i-1].Scale || c.FirstAttemptFailures > curve[i-1].FirstAttemptFailures) {
+				t.Errorf("%s: %+v after %+v", name, c, curve[i-1])
+			}
 		}
 	}
 }

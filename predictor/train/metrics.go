@@ -8,7 +8,7 @@ import (
 
 // Metrics say how good a predictor was on the judged jobs. Amounts are in seconds
 // (target runtime) or bytes (target memory), shares from 0 to 1. The point
-// estimate is the p50; a baseline's p50 and p90 are both its point.
+// estimate is the p50; a baseline's quantiles are all its point.
 type Metrics struct {
 	MAE         float64 `json:"mae"`            // mean |p50 - actual|
 	MedAE       float64 `json:"medae"`          // median |p50 - actual|
@@ -18,8 +18,10 @@ type Metrics struct {
 	Under       float64 `json:"underestimates"` // share with p50 < actual
 	PinballP50  float64 `json:"pinball_p50"`    // mean pinball loss of the p50 at 0.5: half the MAE
 	PinballP90  float64 `json:"pinball_p90"`    // mean pinball loss of the p90 at 0.9
+	CoverageP10 float64 `json:"coverage_p10"`   // share with actual <= p10
 	CoverageP50 float64 `json:"coverage_p50"`   // share with actual <= p50
 	CoverageP90 float64 `json:"coverage_p90"`   // share with actual <= p90
+	CoverageP99 float64 `json:"coverage_p99"`   // share with actual <= p99
 	Concordance float64 `json:"concordance"`    // share of pairs of different actuals that the p50s order rightly; a tie counts half
 
 	// Of the target memory only.
@@ -27,7 +29,7 @@ type Metrics struct {
 }
 
 // MemoryMetrics say what it would have cost to give each judged job the memory that
-// a predictor said, and more each time that was not enough; see sizing.run.
+// a predictor said, and more each time that was not enough; see trial.
 type MemoryMetrics struct {
 	// WastageGBh is what was allocated and not used, and all that was allocated to
 	// attempts that failed, in GB-hours (1e9 bytes for an hour), of the largest pod.
@@ -47,8 +49,8 @@ func Pinball(level, q, x float64) float64 {
 
 // An outcome is what one predictor said of one job and what came.
 type outcome struct {
-	p50, p90, actual float64
-	run              // of the target memory only
+	p10, p50, p90, p99, actual float64
+	trial                      // of the target memory only
 }
 
 // concordancePairs is how many pairs the concordance is taken over: all of them if
@@ -77,8 +79,10 @@ func measure(said []outcome, seed uint64) Metrics {
 		share(&m.Within2x, o.p50 <= 2*o.actual && o.actual <= 2*o.p50)
 		share(&m.Within25Pct, rel[i] <= 0.25)
 		share(&m.Under, o.p50 < o.actual)
+		share(&m.CoverageP10, o.actual <= o.p10)
 		share(&m.CoverageP50, o.actual <= o.p50)
 		share(&m.CoverageP90, o.actual <= o.p90)
+		share(&m.CoverageP99, o.actual <= o.p99)
 	}
 	slices.Sort(abs)
 	slices.Sort(rel)
@@ -87,17 +91,36 @@ func measure(said []outcome, seed uint64) Metrics {
 	return m
 }
 
-// measureMemory computes what the requests cost; all zero of nothing.
-func measureMemory(said []outcome) *MemoryMetrics {
+// measureMemory computes what the requests cost, each scaled; all zero of nothing.
+func measureMemory(said []outcome, scale float64) *MemoryMetrics {
 	m, n := &MemoryMetrics{}, float64(len(said))
 	for _, o := range said {
-		m.WastageGBh += o.wastage
-		m.Attempts += float64(o.attempts) / n
-		if o.attempts > 1 {
+		c := o.run(scale)
+		m.WastageGBh += c.wastage
+		m.Attempts += float64(c.attempts) / n
+		if c.attempts > 1 {
 			m.FirstAttemptFailures += 1 / n
 		}
 	}
 	return m
+}
+
+// Scaled is what a predictor's requests cost if all of them are scaled.
+type Scaled struct {
+	Scale float64 `json:"scale"`
+	MemoryMetrics
+}
+
+// scales are those of a curve, in ascending order, 1 among them.
+var scales = [...]float64{0.8, 0.9, 0.95, 0.98, 1, 1.02, 1.05, 1.1, 1.15, 1.2, 1.3, 1.5, 2}
+
+// curve is what is wasted against what fails with less and more headroom.
+func curve(said []outcome) []Scaled {
+	points := make([]Scaled, len(scales))
+	for i, scale := range scales {
+		points[i] = Scaled{scale, *measureMemory(said, scale)}
+	}
+	return points
 }
 
 // middle is the median of sorted values.

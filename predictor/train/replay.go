@@ -117,9 +117,10 @@ func (b *replay) finish(job int) {
 		b.jobs = append(b.jobs, job)
 		b.said[Runcast] = append(b.said[Runcast], b.outcome(r, &p.estimate))
 		for i, rule := range b.rules {
-			o := outcome{p50: p.points[i], p90: p.points[i], actual: b.value(r)}
+			x := p.points[i]
+			o := outcome{p10: x, p50: x, p90: x, p99: x, actual: b.value(r)}
 			if b.sizing != nil {
-				o.run = b.sizing.run(r, p.points[i])
+				o.trial = b.sizing.trial(r, x)
 			}
 			b.said[rule.name] = append(b.said[rule.name], o)
 		}
@@ -138,20 +139,22 @@ func (b *replay) finish(job int) {
 // outcome is what came of the model's estimate of a job.
 func (b *replay) outcome(r *predictor.JobRecord, e *predictor.Estimate) outcome {
 	if b.Target == Runtime {
-		return outcome{p50: e.Runtime.P50.Seconds(), p90: e.Runtime.P90.Seconds(), actual: b.value(r)}
+		q := e.Runtime
+		return outcome{p10: q.P10.Seconds(), p50: q.P50.Seconds(), p90: q.P90.Seconds(), p99: q.P99.Seconds(), actual: b.value(r)}
 	}
 	request := float64(e.MemoryRequest)
 	if request == 0 {
 		request = b.sizing.request(&r.JobSpec)
 	}
-	return outcome{float64(e.PeakMemory.P50), float64(e.PeakMemory.P90), b.value(r), b.sizing.run(r, request)}
+	q := e.PeakMemory
+	return outcome{float64(q.P10), float64(q.P50), float64(q.P90), float64(q.P99), b.value(r), b.sizing.trial(r, request)}
 }
 
 // measure computes the metrics of what one predictor said.
 func (b *replay) measure(said []outcome) Metrics {
 	m := measure(said, b.Seed)
 	if b.Target == Memory {
-		m.MemoryMetrics = measureMemory(said)
+		m.MemoryMetrics = measureMemory(said, 1)
 	}
 	return m
 }
@@ -165,6 +168,15 @@ func (b *replay) report() (Report, error) {
 		PredictMicroseconds: float64(b.predict.Nanoseconds()) / 1e3 / float64(max(b.predictions, 1))}
 	for name, said := range b.said {
 		rep.Predictors[name] = b.measure(said)
+	}
+	if b.Target == Memory {
+		rep.Curves = map[string][]Scaled{}
+		for name, said := range b.said {
+			rep.Curves[name] = curve(said)
+		}
+		for _, o := range b.said[Runcast] {
+			rep.UsedGBh += o.peak * o.hours / bytesPerGB
+		}
 	}
 	if b.ByGroup {
 		rep.Groups = b.groups()
@@ -182,6 +194,10 @@ type Report struct {
 	// estimate, by the clock of Options.Now.
 	FitSeconds          float64 `json:"fit_seconds"`
 	PredictMicroseconds float64 `json:"predict_microseconds"`
+	// UsedGBh is the peaks times the runtimes, in GB-hours, and Curves are what each
+	// predictor's requests cost with less and more headroom; of the target memory only.
+	UsedGBh float64             `json:"used_gbh,omitempty"`
+	Curves  map[string][]Scaled `json:"curves,omitempty"`
 	// Groups is only set with Options.ByGroup: largest first.
 	Groups []Group `json:"groups,omitempty"`
 }

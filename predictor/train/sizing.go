@@ -84,20 +84,27 @@ func (z *sizing) observe(r *predictor.JobRecord) {
 	p.q99.add(x)
 }
 
-// A run is one job run with a memory request, and again with more each time it was
-// killed for memory.
-type run struct {
-	first    float64 // request, bytes
-	hours    float64 // the job takes with enough memory; an attempt that fails does so at the end
+// A trial is one job to run with a memory request, and again with more each time it
+// is killed for memory.
+type trial struct {
+	first float64 // request, bytes
+	retry float64 // what it gets after the first OOM kill, if that is more
+	node  float64 // the most it can get
+	peak  float64 // what it needs, at most node
+	hours float64 // it takes with enough memory; an attempt that fails does so at the end
+}
+
+// A cost is what a trial took.
+type cost struct {
 	wastage  float64 // GB-hours: of the last attempt what was not used, of the others all
 	attempts int
 }
 
-// run plays a job with a first request. After an OOM kill it gets what the largest
-// job of its group took, and 5 %; if it had as much already or that is not enough,
-// twice as much each time, up to the node.
-func (z *sizing) run(r *predictor.JobRecord, first float64) run {
-	return ladder(min(first, z.node), z.retry(&r.JobSpec), z.node, float64(r.PeakMemory), r.Runtime().Hours())
+// trial is how a job runs with a first request. After an OOM kill it gets what the
+// largest job of its group took, and 5 %; if it had as much already or that is not
+// enough, twice as much each time, up to the node.
+func (z *sizing) trial(r *predictor.JobRecord, first float64) trial {
+	return trial{first, z.retry(&r.JobSpec), z.node, float64(r.PeakMemory), r.Runtime().Hours()}
 }
 
 // retry is what a job gets after its first OOM kill; zero of the first of a group.
@@ -108,18 +115,19 @@ func (z *sizing) retry(s *predictor.JobSpec) float64 {
 	return 0
 }
 
-// ladder runs a job that needs peak, at most node.
-func ladder(first, retry, node, peak, hours float64) run {
-	u, allocated := run{first: first, hours: hours, attempts: 1}, first
-	for ; allocated < peak; u.attempts++ {
-		u.wastage += allocated * hours / bytesPerGB
+// run plays the trial with its request scaled.
+func (t trial) run(scale float64) cost {
+	allocated, retry := min(scale*t.first, t.node), t.retry
+	c := cost{attempts: 1}
+	for ; allocated < t.peak; c.attempts++ {
+		c.wastage += allocated * t.hours / bytesPerGB
 		if retry <= allocated {
 			retry = 2 * allocated
 		}
-		allocated = min(retry, node)
+		allocated = min(retry, t.node)
 	}
-	u.wastage += (allocated - peak) * hours / bytesPerGB
-	return u
+	c.wastage += (allocated - t.peak) * t.hours / bytesPerGB
+	return c
 }
 
 // peaks are what the runs of a group have needed.
