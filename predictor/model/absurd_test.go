@@ -69,7 +69,7 @@ func check(t *testing.T, what string, e *predictor.Estimate) {
 	if !e.Runtime.Valid() || !e.PeakMemory.Valid() {
 		t.Errorf("%s: runtime %v, peak memory %v", what, e.Runtime, e.PeakMemory)
 	}
-	if e.Runtime.IsZero() || e.MeanRuntime < 0 || e.Samples < 0 || e.Source == "" {
+	if e.Runtime.IsZero() || e.MeanRuntime < 0 || e.MemoryRequest < 0 || e.Samples < 0 || e.Source == "" {
 		t.Errorf("%s: %+v", what, e)
 	}
 }
