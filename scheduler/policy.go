@@ -53,7 +53,7 @@ func DefaultPolicy() Policy {
 		AgeingTime:           12 * time.Hour,
 		OverdueAfter:         14, // a week
 		Reservations:         1,
-		FirmWithin:           2 * time.Minute, // costs nothing on KTH-SP2; 5 minutes cost up to 1.3 % of mean flow time, no bound up to 5 %
+		FirmWithin:           2 * time.Minute, // costs nothing on KTH-SP2; 5 minutes cost up to 1.3 % of mean flow time, no bound at least 2.5 %
 		DeadlineReservations: 16,
 		LargeShare:           0.5,
 		Overtaking:           0.6, // measured on the logs of KTH-SP2 and LANL-CM5, with estimates that err by sigma 0.5 and 1
