@@ -44,13 +44,15 @@ func encode(rows *Rows, from, to, bins int) *codes {
 }
 
 // pack writes the codes of four features side by side into words, one a row: counting them then
-// waits for memory a quarter as often. Features may be fewer.
+// waits for memory a quarter as often. If features are fewer, the last is repeated.
 func (c *codes) pack(words []uint32, features []int32) {
-	clear(words)
-	for k, f := range features {
-		for row, code := range c.columns[f] {
-			words[row] |= uint32(code) << (8 * k)
-		}
+	var columns [4][]uint8
+	for k := range columns {
+		columns[k] = c.columns[features[min(k, len(features)-1)]][:len(words)]
+	}
+	for row := range words {
+		words[row] = uint32(columns[0][row]) | uint32(columns[1][row])<<8 |
+			uint32(columns[2][row])<<16 | uint32(columns[3][row])<<24
 	}
 }
 
@@ -59,8 +61,8 @@ func code(value float32, cuts []float32) uint8 {
 	if value != value {
 		return 0
 	}
-	// The number of cuts under value is low to low+n. No jump depends on value: half of them would be
-	// mispredicted, which takes as long as all the rest.
+	// The number of cuts under value is low to low+n. No jump depends on value: a jump that nothing
+	// foretells takes longer than all the rest.
 	low, n := 0, len(cuts)
 	for n > 0 {
 		half := (n + 1) / 2
