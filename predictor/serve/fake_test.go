@@ -32,6 +32,7 @@ type server struct {
 	held    chan struct{}                           // closed while the log is not held back
 	damage  map[string]func([]byte) ([]byte, error) // by version
 	watches []time.Time                             // when Watch was called
+	follows []time.Time                             // when Follow was called
 }
 
 func newServer(t *testing.T) *server {
@@ -127,6 +128,9 @@ func (s *server) Watch(ctx context.Context) iter.Seq2[predictor.ModelInfo, error
 }
 
 func (s *server) Follow(ctx context.Context, after uint64) iter.Seq2[predictor.Entry, error] {
+	s.mu.Lock()
+	s.follows = append(s.follows, time.Now())
+	s.mu.Unlock()
 	return stream(ctx, s, func(ctx context.Context) iter.Seq2[predictor.Entry, error] {
 		return func(yield func(predictor.Entry, error) bool) {
 			for e, err := range s.Store.Follow(ctx, after) {

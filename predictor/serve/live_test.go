@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -297,6 +298,68 @@ func TestLiveWithoutTheServer(t *testing.T) {
 			p.wantState(t, "v2", 15, nil)
 		}
 	})
+}
+
+// The waits between tries double from a second to a minute, for the champion and for
+// the log alike.
+func TestLiveBacksOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		s.put(t, 10, time.Minute)
+		s.train(t, "v1", 10)
+		p := start(t, s, "")
+		p.wantState(t, "v1", 10, nil)
+		time.Sleep(time.Hour)
+		left := time.Now()
+		s.leave()
+		time.Sleep(5 * time.Minute)
+		p.stop()
+		for what, tries := range map[string][]time.Time{"champion": s.watches, "log": s.follows} {
+			var waits []time.Duration
+			last := left
+			for _, at := range tries {
+				if at.After(left) {
+					waits, last = append(waits, at.Sub(last)/time.Second), at
+				}
+			}
+			if want := []time.Duration{1, 2, 4, 8, 16, 32, 60, 60, 60}; !slices.Equal(waits, want) {
+				t.Errorf("%s: waits of %d s, want %d s", what, waits, want)
+			}
+		}
+	})
+}
+
+// Wherever it is, it stops at once, and goes on answering with what it has.
+func TestLiveStops(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		before func(*testing.T, *server)
+	}{
+		{"serving", func(*testing.T, *server) {}},
+		{"catching up", func(t *testing.T, s *server) { s.hold(); s.train(t, "v2", 5) }},
+		{"learning", func(t *testing.T, s *server) { s.hold(); s.put(t, 5, time.Minute) }},
+		{"waiting for the server", func(_ *testing.T, s *server) { s.leave(); time.Sleep(10 * time.Minute) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newServer(t)
+				s.put(t, 10, time.Minute)
+				s.train(t, "v1", 10)
+				p := start(t, s, t.TempDir())
+				synctest.Wait()
+				tt.before(t, s)
+				synctest.Wait()
+				begun := time.Now()
+				p.stop()
+				if took := time.Since(begun); took != 0 {
+					t.Errorf("it took %v to stop", took)
+				}
+				if e := p.estimate(t); e.Model != "v1" {
+					t.Errorf("the estimate is of %q, want v1", e.Model)
+				}
+			})
+		})
+	}
 }
 
 // No model and a quiet server are no error, also after it was away.
