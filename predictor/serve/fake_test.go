@@ -9,6 +9,7 @@ import (
 	"iter"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -81,6 +82,13 @@ func (s *server) spoil(version string, damage func([]byte) ([]byte, error)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.damage[version] = damage
+}
+
+// tries returns when the champion and the log were asked for.
+func (s *server) tries() (watches, follows []time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.watches), slices.Clone(s.follows)
 }
 
 // connect returns a context that ends when the server leaves.

@@ -228,8 +228,8 @@ func TestLiveKeepsWhatWorks(t *testing.T) {
 
 				// It asks for the same bytes no more.
 				time.Sleep(time.Hour)
-				if n := len(s.watches); n != 2 {
-					t.Errorf("two processes have asked %d times for the champion", n)
+				if watches, _ := s.tries(); len(watches) != 2 {
+					t.Errorf("two processes have asked %d times for the champion", len(watches))
 				}
 				s.train(t, "v3", 10)
 				p.wantState(t, "v3", 11, nil)
@@ -276,8 +276,8 @@ func TestLiveWithoutTheServer(t *testing.T) {
 
 		// It tries again, ever less often.
 		time.Sleep(time.Hour)
-		if n := len(s.watches); n > 2*70 {
-			t.Errorf("two processes have tried %d times in an hour", n)
+		if watches, _ := s.tries(); len(watches) > 2*70 {
+			t.Errorf("two processes have tried %d times in an hour", len(watches))
 		}
 		p.wantState(t, "v1", 10, errAway)
 
@@ -314,7 +314,8 @@ func TestLiveBacksOff(t *testing.T) {
 		s.leave()
 		time.Sleep(5 * time.Minute)
 		p.stop()
-		for what, tries := range map[string][]time.Time{"champion": s.watches, "log": s.follows} {
+		watches, follows := s.tries()
+		for what, tries := range map[string][]time.Time{"champion": watches, "log": follows} {
 			var waits []time.Duration
 			last := left
 			for _, at := range tries {
