@@ -258,6 +258,12 @@ func TestOddRows(t *testing.T) {
 				return float64(i % 2), math.SmallestNonzeroFloat32
 			},
 			func(x []float32) float64 { return 0.5 }},
+		{"weights far apart", 200,
+			func(i int, x []float32) (float64, float64) {
+				x[0] = float32(i % 2)
+				return float64(i % 2), []float64{1e-30, 1e30}[i%2]
+			},
+			func(x []float32) float64 { return 1 }},
 		{"the smallest targets", 200,
 			func(i int, x []float32) (float64, float64) {
 				x[0] = float32(i % 2)
