@@ -240,6 +240,14 @@ func kwokBack(t *testing.T, c *Cluster) {
 	if err := c.Restart(t.Context(), "kwok"); err != nil {
 		t.Fatal(err)
 	}
+	// A kwok that lists its pods before its own cache says that it holds their node leaves
+	// them alone until they change.
+	eventually(t, "the pod to end", func(ctx context.Context) (bool, error) {
+		time.Sleep(time.Second)
+		got, err := c.Client().CoreV1().Pods("default").Patch(ctx, pod.Name, types.MergePatchType,
+			fmt.Appendf(nil, `{"metadata":{"annotations":{"seen":%q}}}`, time.Now()), metav1.PatchOptions{})
+		return err == nil && got.Status.Phase == corev1.PodSucceeded, err
+	})
 	waitForJob(t, c, "orphan", batchv1.JobComplete)
 	terminated := terminatedState(t, podOf(t, c, "orphan"))
 	if ran := terminated.FinishedAt.Sub(terminated.StartedAt.Time); ran > 13*time.Second {
