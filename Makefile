@@ -47,15 +47,27 @@ lint: $(BUF) $(GOLANGCI_LINT) ## golangci-lint, buf lint
 	$(BUF) lint
 
 .PHONY: generate
-generate: $(BUF) $(PROTOC_GEN_GO) $(PROTOC_GEN_GO_GRPC) ## write the Go beside the .proto files
+generate: $(BUF) $(PROTOC_GEN_GO) $(PROTOC_GEN_GO_GRPC) ## write the Go beside the .proto files, and docs/commands.md
 	PATH="$(dir $(PROTOC_GEN_GO)):$(dir $(PROTOC_GEN_GO_GRPC)):$$PATH" $(BUF) generate --template proto/buf.gen.yaml
+	go test ./cmd/runcast -run '^TestCommandsDoc$$' -count=1 -update
+
+.PHONY: breaking
+breaking: $(BUF) ## the wire contract is compatible with that of main, on main with the commit before
+	@head=$$(git rev-parse HEAD); \
+	base=$$(git merge-base $$head origin/main 2>/dev/null || git merge-base $$head main 2>/dev/null || true); \
+	if [ "$${base:-$$head}" = "$$head" ]; then base=$$(git rev-parse --quiet --verify $$head^ || true); fi; \
+	if [ -z "$$base" ]; then echo "breaking: skipped, this clone has no earlier commit to compare with"; exit; fi; \
+	echo "breaking: against $$base"; \
+	git archive --format=tar $$base buf.yaml proto | $(BUF) breaking --against '-#format=tar'
 
 .PHONY: verify
-verify: lint generate ## lint; generated code, formatting and go.mod are as committed; wire contract is compatible
-	go mod tidy -diff
+verify: lint generate breaking ## lint; what is generated, formatting and go.mod are as committed; breaking
+	git diff --exit-code -- proto docs
 	test -z "$$(gofmt -l .)"
-	git diff --exit-code -- proto
-	$(BUF) breaking --against '.git#branch=main'
+	go mod tidy -diff
+
+.PHONY: vuln
+vuln: ## known vulnerabilities of what is linked; asks vuln.go.dev
 	go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...
 
 # A tool is built under a temporary name first: an interrupted build leaves nothing.

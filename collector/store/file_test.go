@@ -279,10 +279,16 @@ func TestSlowConsumer(t *testing.T) {
 			t.Errorf("%s: %d transactions are open in the loop's body", name, n)
 		}
 	}
-	for range s.Records(t.Context(), time.Time{}, time.Time{}) {
+	for _, err := range s.Records(t.Context(), time.Time{}, time.Time{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
 		check("Records")
 	}
-	for e := range s.Follow(t.Context(), 0) {
+	for e, err := range s.Follow(t.Context(), 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
 		check("Follow")
 		if e.Sequence == 2 {
 			break

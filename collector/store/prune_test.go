@@ -29,9 +29,9 @@ func TestPruneInBatches(t *testing.T) {
 	if left, err := s.Len(t.Context()); left != 7 || err != nil {
 		t.Fatalf("Len = %d, %v; want 7", left, err)
 	}
-	for e := range s.Records(t.Context(), time.Time{}, time.Time{}) {
-		if e.ID != fmt.Sprint(n-7) {
-			t.Errorf("the oldest record left is %s, want %d", e.ID, n-7)
+	for e, err := range s.Records(t.Context(), time.Time{}, time.Time{}) {
+		if err != nil || e.ID != fmt.Sprint(n-7) {
+			t.Errorf("the oldest record left is %s, %v; want %d", e.ID, err, n-7)
 		}
 		break
 	}

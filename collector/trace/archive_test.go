@@ -99,7 +99,7 @@ func TestImportExport(t *testing.T) {
 	slices.SortFunc(want, func(a, b predictor.JobRecord) int {
 		return cmp.Or(a.Finished.Compare(b.Finished), cmp.Compare(a.ID, b.ID))
 	})
-	if diff := gocmp.Diff(want, read(t, "export.csv", out.Bytes(), trace.Options{})); diff != "" {
+	if diff := gocmp.Diff(want, read(t, "export.csv", out.Bytes())); diff != "" {
 		t.Error(diff)
 	}
 }

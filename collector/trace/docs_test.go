@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/runcast/runcast/collector/trace"
 )
 
 // TestDocs checks that docs/formats.md describes the columns that there are, and
@@ -19,7 +17,7 @@ func TestDocs(t *testing.T) {
 	}
 	_, example, _ := strings.Cut(string(md), "```csv\n")
 	example, _, _ = strings.Cut(example, "```")
-	if records := read(t, "formats.md.csv", []byte(example), trace.Options{}); len(records) != 1 {
+	if records := read(t, "formats.md.csv", []byte(example)); len(records) != 1 {
 		t.Errorf("the example has %d records, want 1", len(records))
 	}
 

@@ -76,7 +76,7 @@ func fuzz(t *testing.T, name string, data []byte) {
 		t.Fatalf("read %d records strictly, %d otherwise", n, len(records))
 	}
 	if len(records) > 0 {
-		again := read(t, "again.csv", write(t, records), trace.Options{})
+		again := read(t, "again.csv", write(t, records))
 		if diff := cmp.Diff(records, again, cmpopts.EquateEmpty()); diff != "" {
 			t.Fatalf("round trip (-want +got):\n%s", diff)
 		}

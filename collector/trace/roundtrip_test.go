@@ -47,9 +47,9 @@ func write(t testing.TB, records []predictor.JobRecord) []byte {
 	return out.Bytes()
 }
 
-func read(t testing.TB, name string, data []byte, opts trace.Options) []predictor.JobRecord {
+func read(t testing.TB, name string, data []byte) []predictor.JobRecord {
 	t.Helper()
-	r, err := trace.NewReader(bytes.NewReader(data), name, opts)
+	r, err := trace.NewReader(bytes.NewReader(data), name, trace.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func TestRoundTrip(t *testing.T) {
 			want = append(want, r)
 		}
 		file := write(t, want)
-		got := read(t, "a.csv", file, trace.Options{})
+		got := read(t, "a.csv", file)
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Fatalf("round %d: records differ (-want +got):\n%s", round, diff)
 		}
@@ -165,7 +165,7 @@ func TestExport(t *testing.T) {
 	if err != nil || n != len(want) {
 		t.Fatal(n, err)
 	}
-	if diff := cmp.Diff(want, read(t, "a.csv", out.Bytes(), trace.Options{})); diff != "" {
+	if diff := cmp.Diff(want, read(t, "a.csv", out.Bytes())); diff != "" {
 		t.Fatal(diff)
 	}
 
