@@ -55,7 +55,8 @@ func pieces(s string) iter.Seq2[piece, string] {
 	s = strings.ToLower(strings.ToValidUTF8(s[:min(len(s), maxTemplate)], "\uFFFD"))
 	s = strings.ToValidUTF8(s[:min(len(s), maxTemplate)], "") // both may have lengthened it
 	return func(yield func(piece, string) bool) {
-		for i, n := 0, 0; i < len(s); i += n {
+		var n int
+		for i := 0; i < len(s); i += n {
 			kind := other
 			if n = uuid(s[i:]); n > 0 && (i == 0 || !isWord(s[i-1])) {
 				kind = generated

@@ -75,7 +75,7 @@ func put(t *testing.T, s *store.Store, records ...predictor.JobRecord) {
 
 // publish puts a model in service that has learned from records, and says that it has
 // seen the history up to a sequence.
-func publish(t *testing.T, s *store.Store, sequence uint64, records ...predictor.JobRecord) predictor.ModelInfo {
+func publish(t *testing.T, s *store.Store, sequence uint64, records ...predictor.JobRecord) {
 	t.Helper()
 	m := model.New(1)
 	for _, r := range records {
@@ -90,7 +90,6 @@ func publish(t *testing.T, s *store.Store, sequence uint64, records ...predictor
 	if err := s.Publish(t.Context(), info, &b); err != nil {
 		t.Fatal(err)
 	}
-	return info
 }
 
 // wantChampion checks which model is in service and how many there are.
