@@ -9,7 +9,6 @@ BUF_VERSION := v1.75.0
 PROTOC_GEN_GO_VERSION := $(shell awk '$$1 == "google.golang.org/protobuf" {print $$2}' go.mod)
 PROTOC_GEN_GO_GRPC_VERSION := v1.6.2
 GOLANGCI_LINT_VERSION := v2.15.0
-GOVULNCHECK_VERSION := v1.9.0
 BUF := $(TOOLS)/buf@$(BUF_VERSION)/buf
 PROTOC_GEN_GO := $(TOOLS)/protoc-gen-go@$(PROTOC_GEN_GO_VERSION)/protoc-gen-go
 PROTOC_GEN_GO_GRPC := $(TOOLS)/protoc-gen-go-grpc@$(PROTOC_GEN_GO_GRPC_VERSION)/protoc-gen-go-grpc
@@ -62,13 +61,9 @@ breaking: $(BUF) ## the wire contract is compatible with that of main, on main w
 
 .PHONY: verify
 verify: lint generate breaking ## lint; what is generated, formatting and go.mod are as committed; breaking
-	git diff --exit-code -- proto docs
+	git diff --exit-code -- proto docs/commands.md
 	test -z "$$(gofmt -l .)"
 	go mod tidy -diff
-
-.PHONY: vuln
-vuln: ## known vulnerabilities of what is linked; asks vuln.go.dev
-	go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...
 
 # A tool is built under a temporary name first: an interrupted build leaves nothing.
 define install
