@@ -10,8 +10,8 @@ type Estimate struct {
 	Runtime     Quantiles[time.Duration] `json:"runtime"`
 	MeanRuntime time.Duration            `json:"mean_runtime"`         // expected value; what ordering uses
 	PeakMemory  Quantiles[Bytes]         `json:"peak_memory,omitzero"` // largest pod; zero if unknown
-	// MemoryRequest is what to ask for, for each pod: the amount whose expected cost is
-	// lowest, counting what is not used and what an OOM kill wastes; zero if unknown.
+	// MemoryRequest is what to ask for, for each pod, weighing what is not used against
+	// what an OOM kill wastes; zero if unknown.
 	MemoryRequest Bytes `json:"memory_request,omitzero"`
 
 	// Source names the group and the family of model behind the runtime:

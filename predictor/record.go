@@ -111,6 +111,7 @@ func (r *JobRecord) Validate() error {
 	if r.Served != nil {
 		v.check("served.runtime", r.Served.Runtime.Valid(), "non-negative and monotone in the level")
 		v.check("served.peak_memory", r.Served.PeakMemory.Valid(), "non-negative and monotone in the level")
+		v.check("served.memory_request_bytes", r.Served.MemoryRequest >= 0 && r.Served.MemoryRequest <= MaxMemory, "from 0 to 1 PiB")
 		v.check("served.mean_runtime", r.Served.MeanRuntime >= 0, "not negative")
 		v.check("served.samples", r.Served.Samples >= 0, "not negative")
 		v.text("served.source", r.Served.Source)

@@ -24,7 +24,7 @@ func validRecord() JobRecord {
 		},
 		Served: &Estimate{
 			Runtime:     Quantiles[time.Duration]{P10: 1, P50: 2, P90: 3, P99: 4},
-			MeanRuntime: 2, PeakMemory: Exactly(GiB), Source: "owner CronJob/nightly: history", Samples: 9, Model: "m",
+			MeanRuntime: 2, PeakMemory: Exactly(GiB), MemoryRequest: GiB, Source: "owner CronJob/nightly: history", Samples: 9, Model: "m",
 		},
 	}
 }
@@ -61,9 +61,9 @@ func TestJobRecordValidate(t *testing.T) {
 		"served memory":            {func(r *JobRecord) { r.Served.PeakMemory.P10 = -1 }, []string{"served.peak_memory"}},
 		"served rest": {
 			func(r *JobRecord) {
-				r.Served.MeanRuntime, r.Served.Samples, r.Served.Source, r.Served.Model = -1, -1, "\xff", "\xff"
+				r.Served.MeanRuntime, r.Served.Samples, r.Served.Source, r.Served.Model, r.Served.MemoryRequest = -1, -1, "\xff", "\xff", -1
 			},
-			[]string{"served.mean_runtime", "served.samples", "served.source", "served.model"}},
+			[]string{"served.memory_request_bytes", "served.mean_runtime", "served.samples", "served.source", "served.model"}},
 		"spec": {func(r *JobRecord) { r.Pods = -1 }, []string{"pods"}},
 	} {
 		t.Run(name, func(t *testing.T) {

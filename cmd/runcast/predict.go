@@ -60,6 +60,7 @@ type estimateRow struct {
 	RuntimeSeconds     map[string]float64 `json:"runtime_seconds"`
 	MeanRuntimeSeconds float64            `json:"mean_runtime_seconds"`
 	PeakMemoryBytes    map[string]float64 `json:"peak_memory_bytes,omitempty"`
+	MemoryRequestBytes predictor.Bytes    `json:"memory_request_bytes,omitempty"`
 	Source             string             `json:"source"`
 	Samples            int                `json:"samples"`
 	Cold               bool               `json:"cold"`
@@ -73,6 +74,7 @@ func estimateRows(specs []predictor.JobSpec, estimates []predictor.Estimate) []e
 			Namespace: specs[i].Namespace, Name: specs[i].Name,
 			RuntimeSeconds:     levels(e.Runtime, time.Duration.Seconds),
 			MeanRuntimeSeconds: e.MeanRuntime.Seconds(),
+			MemoryRequestBytes: e.MemoryRequest,
 			Source:             e.Source, Samples: e.Samples, Cold: e.Cold, Model: e.Model,
 		}
 		if !e.PeakMemory.IsZero() {
@@ -93,14 +95,14 @@ func levels[T ~int64](q predictor.Quantiles[T], number func(T) float64) map[stri
 
 func printEstimates(out io.Writer, specs []predictor.JobSpec, estimates []predictor.Estimate) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "JOB\tRUNTIME P50\tP90\tMEMORY P50\tP90\tRUNS\tFROM")
+	fmt.Fprintln(w, "JOB\tRUNTIME P50\tP90\tMEMORY P50\tP90\tREQUEST\tRUNS\tFROM")
 	for i, e := range estimates {
 		from := e.Source
 		if e.Cold {
 			from += " (cold start)"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%s\n", qualified(specs[i].Namespace, cmp.Or(specs[i].Name, specs[i].ID)),
-			short(e.Runtime.P50), short(e.Runtime.P90), memory(e.PeakMemory.P50), memory(e.PeakMemory.P90), e.Samples, from)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", qualified(specs[i].Namespace, cmp.Or(specs[i].Name, specs[i].ID)),
+			short(e.Runtime.P50), short(e.Runtime.P90), memory(e.PeakMemory.P50), memory(e.PeakMemory.P90), memory(e.MemoryRequest), e.Samples, from)
 	}
 	return w.Flush()
 }

@@ -46,6 +46,7 @@ func (m *Model) estimateMemory(q *question, e *predictor.Estimate) {
 	if !p.empty() {
 		d := m.memory.distribution(p, q)
 		e.PeakMemory = quantiles(m.memory.calibration.read(&d, m.memory.smallest), predictor.Bytes(1))
+		e.MemoryRequest = m.request(q, &d)
 	}
 }
 

@@ -74,7 +74,7 @@ func (m *Model) text(s *predictor.JobSpec, x *predictor.Explanation) []string {
 		lines = append(lines, fmt.Sprintf("Its limit of %v is not taken at its word: many runs have outlasted theirs.", readable(s.RuntimeLimit)))
 	}
 	if !e.PeakMemory.IsZero() {
-		lines = append(lines, fmt.Sprintf("Its largest pod should need about %v, and with 90 %% certainty at most %v.", e.PeakMemory.P50, e.PeakMemory.P90))
+		lines = append(lines, fmt.Sprintf("Its largest pod should need about %v, and with 90 %% certainty at most %v; each should ask for %v.", e.PeakMemory.P50, e.PeakMemory.P90, e.MemoryRequest))
 	}
 	return lines
 }

@@ -273,7 +273,7 @@ func (r *Report) groups() (largest, worst table) {
 func (r *Report) row(g train.Group) row {
 	m, rule := g.Predictors[train.Runcast], best(g.Predictors, meanError)
 	other := g.Predictors[rule].MAE
-	w := row{Name: strings.ToValidUTF8(g.GroupName.String(), "?"), Jobs: count(g.Jobs), Error: seconds(m.MAE), Rule: r.name(rule, train.Runtime), RuleError: seconds(other),
+	w := row{Name: strings.ToValidUTF8(g.String(), "?"), Jobs: count(g.Jobs), Error: seconds(m.MAE), Rule: r.name(rule, train.Runtime), RuleError: seconds(other),
 		Within: percent(m.Within2x), WithinWidth: math.Round(50 * m.Within2x), Holds: percent(m.CoverageP90), Better: m.MAE <= other}
 	if other > 0 {
 		w.Change = fmt.Sprintf("%+.0f %%", 100*(m.MAE-other)/other)

@@ -73,6 +73,7 @@ func toEstimate(e *predictor.Estimate) *pb.Estimate {
 		RuntimeSeconds:     toRuntime(e.Runtime),
 		MeanRuntimeSeconds: seconds(e.MeanRuntime),
 		PeakMemoryBytes:    toQuantiles(e.PeakMemory, bytesValue),
+		MemoryRequestBytes: int64(e.MemoryRequest),
 		Source:             e.Source,
 		Samples:            toInt32(e.Samples),
 		Cold:               e.Cold,
@@ -82,13 +83,14 @@ func toEstimate(e *predictor.Estimate) *pb.Estimate {
 
 func fromEstimate(v *violations, m *pb.Estimate) predictor.Estimate {
 	return predictor.Estimate{
-		Runtime:     fromRuntime(v, "runtime_seconds", m.GetRuntimeSeconds()),
-		MeanRuntime: fromSeconds(v, "mean_runtime_seconds", m.GetMeanRuntimeSeconds()),
-		PeakMemory:  fromQuantiles(v, "peak_memory_bytes", m.GetPeakMemoryBytes(), fromBytes),
-		Source:      m.GetSource(),
-		Samples:     int(m.GetSamples()),
-		Cold:        m.GetCold(),
-		Model:       m.GetModel(),
+		Runtime:       fromRuntime(v, "runtime_seconds", m.GetRuntimeSeconds()),
+		MeanRuntime:   fromSeconds(v, "mean_runtime_seconds", m.GetMeanRuntimeSeconds()),
+		PeakMemory:    fromQuantiles(v, "peak_memory_bytes", m.GetPeakMemoryBytes(), fromBytes),
+		MemoryRequest: predictor.Bytes(m.GetMemoryRequestBytes()),
+		Source:        m.GetSource(),
+		Samples:       int(m.GetSamples()),
+		Cold:          m.GetCold(),
+		Model:         m.GetModel(),
 	}
 }
 

@@ -35,7 +35,7 @@ func (o *oracle) Estimate(ctx context.Context, jobs []predictor.JobSpec) ([]pred
 		d := time.Duration(jobs[i].Gang()) * time.Second
 		estimates[i] = predictor.Estimate{
 			Runtime:     predictor.Quantiles[time.Duration]{P10: d, P50: 2 * d, P90: 3 * d, P99: 4 * d},
-			MeanRuntime: 2 * d, PeakMemory: predictor.Exactly(predictor.GiB), Source: jobs[i].ID, Samples: 12, Model: "m1",
+			MeanRuntime: 2 * d, PeakMemory: predictor.Exactly(predictor.GiB), MemoryRequest: predictor.GiB + 1, Source: jobs[i].ID, Samples: 12, Model: "m1",
 		}
 	}
 	return estimates, nil

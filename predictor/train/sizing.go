@@ -87,7 +87,7 @@ func (z *sizing) observe(r *predictor.JobRecord) {
 // A trial is one job to run with a memory request, and again with more each time it
 // is killed for memory.
 type trial struct {
-	first float64 // request, bytes
+	first float64 // request, bytes, at most node
 	retry float64 // what it gets after the first OOM kill, if that is more
 	node  float64 // the most it can get
 	peak  float64 // what it needs, at most node
@@ -104,7 +104,7 @@ type cost struct {
 // largest job of its group took, and 5 %; if it had as much already or that is not
 // enough, twice as much each time, up to the node.
 func (z *sizing) trial(r *predictor.JobRecord, first float64) trial {
-	return trial{first, z.retry(&r.JobSpec), z.node, float64(r.PeakMemory), r.Runtime().Hours()}
+	return trial{min(first, z.node), z.retry(&r.JobSpec), z.node, float64(r.PeakMemory), r.Runtime().Hours()}
 }
 
 // retry is what a job gets after its first OOM kill; zero of the first of a group.

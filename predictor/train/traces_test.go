@@ -105,6 +105,25 @@ func TestPublicLogs(t *testing.T) {
 	}
 }
 
+// TestPublicLogsMemory sizes the jobs of the logs that have their memory: less is wasted
+// than by either rule, and no more jobs are killed at first than by the rule that wastes
+// less of the two.
+func TestPublicLogsMemory(t *testing.T) {
+	for _, log := range []string{"LANL-CM5-first-60pct.swf.gz", "tesseract-kinc-gemmaker.csv.gz"} {
+		t.Run(log, func(t *testing.T) {
+			t.Parallel()
+			report, err := train.Backtest(openTrace(t, log), train.Options{Target: train.Memory, Start: 0.2, Now: time.Now})
+			if err != nil {
+				t.Fatal(err)
+			}
+			m, largest, q99 := report.Predictors[train.Runcast], report.Predictors["max102"], report.Predictors["q99x102"]
+			t.Logf("%d jobs: %+v; max102 %+v; q99x102 %+v", report.Jobs, *m.MemoryMetrics, *largest.MemoryMetrics, *q99.MemoryMetrics)
+			within(t, "wastage in GBh", m.WastageGBh, 0, min(largest.WastageGBh, q99.WastageGBh))
+			within(t, "share killed at first", m.FirstAttemptFailures, 0, q99.FirstAttemptFailures)
+		})
+	}
+}
+
 // bestRule has of each loss the lowest that a simple rule reached.
 func bestRule(r train.Report) train.Metrics {
 	best := train.Metrics{MAE: math.Inf(1), PinballP50: math.Inf(1), PinballP90: math.Inf(1)}

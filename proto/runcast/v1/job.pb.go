@@ -785,9 +785,11 @@ type Estimate struct {
 	// Too few runs of its own group: inherited from a parent.
 	Cold bool `protobuf:"varint,6,opt,name=cold,proto3" json:"cold,omitempty"`
 	// Version of the model that made it.
-	Model         string `protobuf:"bytes,7,opt,name=model,proto3" json:"model,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Model string `protobuf:"bytes,7,opt,name=model,proto3" json:"model,omitempty"`
+	// What to ask for, for each pod; zero if unknown.
+	MemoryRequestBytes int64 `protobuf:"varint,8,opt,name=memory_request_bytes,json=memoryRequestBytes,proto3" json:"memory_request_bytes,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *Estimate) Reset() {
@@ -869,6 +871,13 @@ func (x *Estimate) GetModel() string {
 	return ""
 }
 
+func (x *Estimate) GetMemoryRequestBytes() int64 {
+	if x != nil {
+		return x.MemoryRequestBytes
+	}
+	return 0
+}
+
 var File_runcast_v1_job_proto protoreflect.FileDescriptor
 
 const file_runcast_v1_job_proto_rawDesc = "" +
@@ -935,7 +944,7 @@ const file_runcast_v1_job_proto_rawDesc = "" +
 	"\x10_gpu_utilization\"6\n" +
 	"\bQuantile\x12\x14\n" +
 	"\x05level\x18\x01 \x01(\x01R\x05level\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x01R\x05value\"\x99\x02\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value\"\xcb\x02\n" +
 	"\bEstimate\x12=\n" +
 	"\x0fruntime_seconds\x18\x01 \x03(\v2\x14.runcast.v1.QuantileR\x0eruntimeSeconds\x120\n" +
 	"\x14mean_runtime_seconds\x18\x02 \x01(\x01R\x12meanRuntimeSeconds\x12@\n" +
@@ -943,7 +952,8 @@ const file_runcast_v1_job_proto_rawDesc = "" +
 	"\x06source\x18\x04 \x01(\tR\x06source\x12\x18\n" +
 	"\asamples\x18\x05 \x01(\x05R\asamples\x12\x12\n" +
 	"\x04cold\x18\x06 \x01(\bR\x04cold\x12\x14\n" +
-	"\x05model\x18\a \x01(\tR\x05model*\xb0\x01\n" +
+	"\x05model\x18\a \x01(\tR\x05model\x120\n" +
+	"\x14memory_request_bytes\x18\b \x01(\x03R\x12memoryRequestBytes*\xb0\x01\n" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11OUTCOME_SUCCEEDED\x10\x01\x12\x12\n" +

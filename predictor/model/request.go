@@ -1,0 +1,73 @@
+package model
+
+import (
+	"math"
+	"slices"
+
+	"github.com/runcast/runcast/predictor"
+)
+
+// The policy of memory requests. One that is too large costs what is not used; one that
+// is too small costs all that the attempt held, the wait for the next one, and what that
+// holds. Hence a high quantile and a little more, with the caution that few runs ask for.
+const (
+	requestLevel = 0.99
+	// requestHeadroom is the factor beyond what is to be expected: the measure is
+	// sampled, and the same job does not take the same each time.
+	requestHeadroom = 1.02
+	// caution is how much of the distance from the median to the quantile, on the
+	// logarithmic scale, is added when no run is known; with n runs it is 1/(n+1) of
+	// that, the chance that the next one is the largest. mostCaution bounds the factor.
+	caution, mostCaution = 2, 2
+	// trusted runs of its own make the largest of them the most that a job is given
+	// beside the headroom and the caution.
+	trusted = 10
+	// After an OOM kill a job gets the largest amount seen and 5 %, after another one
+	// twice the largest, which has grown by then.
+	afterKill, afterKills = 1.05, 2
+)
+
+// request returns what a job should ask for, where d is what is known of its peak.
+func (m *Model) request(q *question, d *distribution) predictor.Bytes {
+	high := d.quantile(m.memory.calibration.of(d, m.memory.smallest)[1].level(requestLevel))
+	spread := max(high-d.quantile(0.5), 0)
+	own := m.ownPeaks(q)
+	if own.measured >= trusted && !d.linear { // a regression may know of larger inputs
+		high = min(high, math.Log(float64(own.largest)))
+	}
+	high += min(caution*spread/float64(own.runs+1), math.Log(mostCaution))
+	ask := scale(requestHeadroom*math.Exp(high), predictor.Bytes(1))
+	switch {
+	case own.kills == 1:
+		ask = max(ask, scale(afterKill*float64(own.largest), predictor.Bytes(1)))
+	case own.kills > 1:
+		ask = max(ask, afterKills*own.largest)
+	}
+	return min(ask, predictor.MaxMemory)
+}
+
+// peaks are what the runs of a job's own have needed.
+type peaks struct {
+	runs     int             // that have been observed
+	measured int             // of those remembered; not those killed
+	largest  predictor.Bytes // measured, or held when killed
+	kills    int             // OOM kills since the latest that was measured
+}
+
+func (m *Model) ownPeaks(q *question) peaks {
+	level := q.keys.Own()[0]
+	if len(q.runs[level]) == 0 {
+		return peaks{}
+	}
+	own := peaks{runs: m.history.Group(q.keys[level]).Count}
+	for _, r := range slices.Backward(q.runs[level]) {
+		own.largest = max(own.largest, r.Memory)
+		switch {
+		case r.MemoryCensored && own.measured == 0:
+			own.kills++
+		case r.Memory > 0 && !r.MemoryCensored:
+			own.measured++
+		}
+	}
+	return own
+}
