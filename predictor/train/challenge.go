@@ -63,10 +63,10 @@ func (c *challenge) judge() (verdict, error) {
 		said = fmt.Sprintf("not judged: no job submitted since %s has succeeded", since)
 	}
 	switch {
-	case old.flaw != nil:
-		return verdict{reason: fmt.Sprintf("%s; the model in service, %s, cannot be read: %v", said, old.Version, old.flaw)}, nil
-	case old.model == nil:
+	case old.Version == "":
 		return verdict{reason: "the first model; " + said}, nil
+	case old.model == nil:
+		return verdict{reason: fmt.Sprintf("%s; the model in service, %s, cannot be read: %v", said, old.Version, old.flaw)}, nil
 	case jobs < fewest:
 		return refuse("of the jobs submitted since %s only %d succeeded; %d are needed to compare with model %s", since, jobs, fewest, old.Version), nil
 	}
