@@ -230,6 +230,10 @@ func (d *reader) run() *Run {
 		Runtime: time.Duration(d.int()), Memory: predictor.Bytes(d.int()),
 		Ask: Ask{RuntimeWord: time.Duration(d.int()), MemoryWord: predictor.Bytes(d.int())},
 	}
+	if r.Runtime < shortest || max(r.Runtime, r.RuntimeWord) > predictor.MaxDuration || r.RuntimeWord < 0 ||
+		min(r.Memory, r.MemoryWord) < 0 || max(r.Memory, r.MemoryWord) > predictor.MaxMemory {
+		d.fail("run %s: an amount is out of range", r.ID)
+	}
 	flags := d.uint()
 	r.RuntimeCensored, r.MemoryCensored = flags&1 != 0, flags&2 != 0
 	r.Inputs = make([]Input, d.count(4+1+8))

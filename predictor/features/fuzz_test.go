@@ -156,6 +156,9 @@ func checkView(t *testing.T, v features.View) {
 			if math.IsNaN(r.LogRuntime) || math.IsInf(r.LogRuntime, 0) || math.IsNaN(r.LogMemory) || math.IsInf(r.LogMemory, 0) {
 				t.Errorf("level %d: run %s took e^%g s and e^%g bytes", level, r.ID, r.LogRuntime, r.LogMemory)
 			}
+			if r.Runtime < time.Millisecond || r.Runtime > predictor.MaxDuration || r.Memory < 0 || r.Memory > predictor.MaxMemory {
+				t.Errorf("level %d: run %s took %v and %v", level, r.ID, r.Runtime, r.Memory)
+			}
 			for _, in := range r.Inputs {
 				if math.IsNaN(in.Value) || math.IsInf(in.Value, 0) {
 					t.Errorf("level %d: an input of run %s is %g", level, r.ID, in.Value)

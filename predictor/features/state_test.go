@@ -2,6 +2,8 @@ package features_test
 
 import (
 	"bytes"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -115,6 +117,30 @@ func TestObserveTwice(t *testing.T) {
 	run, added := observe(s, r)
 	if added || run.Runtime != 90*time.Minute || run.Sequence != 1 {
 		t.Errorf("a better record of a job gave %+v, new: %v", run, added)
+	}
+}
+
+// What no run can have been is not read.
+func TestStateRefusesAmounts(t *testing.T) {
+	s := features.NewState()
+	r := record(1)
+	r.RuntimeLimit, r.Requests.Memory = 2*time.Hour, 3*predictor.GiB
+	observe(s, r)
+	b, err := s.AppendBinary(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, amount := range []int64{int64(r.Runtime()), int64(r.PeakMemory), int64(r.RuntimeLimit), int64(r.Requests.Memory)} {
+		is := binary.AppendVarint(nil, amount)
+		if bytes.Count(b, is) != 1 {
+			t.Fatalf("%d is not there once", amount)
+		}
+		for _, bad := range []int64{-amount, math.MaxInt64} {
+			changed := bytes.Replace(b, is, binary.AppendVarint(nil, bad), 1)
+			if err := features.NewState().UnmarshalBinary(changed); !errors.Is(err, predictor.ErrDamaged) {
+				t.Errorf("%d in place of %d: %v, want %v", bad, amount, err, predictor.ErrDamaged)
+			}
+		}
 	}
 }
 
