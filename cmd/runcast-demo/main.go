@@ -19,6 +19,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/prometheus/tsdb"
@@ -35,15 +36,18 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
 	switch {
 	case errors.Is(err, flag.ErrHelp):
+	case ctx.Err() != nil: // whatever the parts say of it
+		fmt.Fprintln(os.Stderr, "\nruncast-demo: interrupted; nothing is left behind")
+		os.Exit(1)
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "runcast-demo:", err)
 		os.Exit(1)
 	}
+	stop()
 }
 
 // A demo holds what one step leaves for the next.
@@ -228,7 +232,7 @@ func (d *demo) serve(ctx context.Context, use func(context.Context) error) error
 		if err := d.awaitModel(ctx); err != nil {
 			return err
 		}
-		fmt.Fprintf(d.out, "\n4. Serving it over gRPC on %s\n", address)
+		fmt.Fprintf(d.out, "\n4. Predicted against actual: the model answers over gRPC on %s\n", address)
 		return use(ctx)
 	})
 	return errors.Join(g.Wait(), d.client.Close())

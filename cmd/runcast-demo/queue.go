@@ -50,9 +50,9 @@ func (d *demo) predict(ctx context.Context, queue []job) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(d.out, "   %d new jobs arrive. What is predicted for one of each kind, and what will come:\n\n", len(queue))
-	w := tabwriter.NewWriter(d.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "   job\tpredicted p50\tp90\tactual\tmemory asked\tpredicted p90\tactual\truns\tfrom")
+	fmt.Fprintf(d.out, "   %d new jobs arrive. One of each kind, with the past runs of its like that its estimate rests on:\n\n", len(queue))
+	w := tabwriter.NewWriter(d.out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, " \truntime p50\tp90\tactual\tGiB asked\tp90\tactual\truns\t job")
 	shown := map[*kind]bool{}
 	var within, p50, p90, memory, n int
 	for i, e := range estimates {
@@ -68,16 +68,18 @@ func (d *demo) predict(ctx context.Context, queue []job) error {
 		memory += count(j.peak <= e.PeakMemory.P90)
 		if !shown[j.kind] {
 			shown[j.kind] = true
-			fmt.Fprintf(w, "   %.28s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%.40s\n", j.name, round(e.Runtime.P50), round(e.Runtime.P90), round(j.runtime),
-				j.kind.requests.Memory, e.PeakMemory.P90, j.peak, e.Samples, e.Source)
+			gib := func(b predictor.Bytes) string { return fmt.Sprintf("%.1f", float64(b)/float64(predictor.GiB)) }
+			fmt.Fprintf(w, " \t%s\t%s\t%s\t%s\t%s\t%s\t%d\t %.26s\n", round(e.Runtime.P50), round(e.Runtime.P90), round(j.runtime),
+				gib(j.kind.requests.Memory), gib(e.PeakMemory.P90), gib(j.peak), e.Samples, j.name)
 		}
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
 	percent := func(x int) float64 { return 100 * float64(x) / float64(n) }
-	fmt.Fprintf(d.out, "\n   Of the %d that will succeed: %.0f%% end within a factor of two of p50; p50 covers %.0f%%, p90 covers %.0f%%;\n"+
-		"   p90 of memory covers %.0f%%.\n", n, percent(within), percent(p50), percent(p90), percent(memory))
+	fmt.Fprintf(d.out, "\n   Of the %d that will succeed, %.0f%% end within a factor of two of their p50.\n"+
+		"   Coverage, the share that stays at or below what was said: runtime p50 %.0f%%, p90 %.0f%% (50%% and\n"+
+		"   90%% are right); memory p90 %.0f%%.\n", n, percent(within), percent(p50), percent(p90), percent(memory))
 	return nil
 }
 
@@ -104,9 +106,10 @@ func (d *demo) schedule(ctx context.Context, queue []job) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(d.out, "\n5. Planning them, in simulated time, on 3 nodes of 8 GPUs and 1 without\n\n")
+	fmt.Fprintf(d.out, "\n5. The queue, played in simulated time on 3 nodes of 8 GPUs and 1 without\n"+
+		"   Every row has the same jobs and nodes; only order and placement differ.\n\n")
 	w := tabwriter.NewWriter(d.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "   order\tmean flow time\tmean slowdown\tmean wait\tlongest\tall done after")
+	fmt.Fprintln(w, "   order\tmean flow\tslowdown\tmean wait\tlongest flow\tall done")
 	var plain, ours sim.Result
 	for _, row := range []struct {
 		name, policy string
@@ -114,9 +117,9 @@ func (d *demo) schedule(ctx context.Context, queue []job) error {
 		keep         *sim.Result
 	}{
 		{"strict order of submission", "fcfs", oracle, nil},
-		{"plain: whatever fits, as kube-scheduler", "greedy", oracle, &plain},
-		{"runcast, estimates over gRPC", "runcast", &remote{ctx, d.client.Estimator()}, &ours},
-		{"runcast, had it known all runtimes", "runcast", oracle, nil},
+		{"plain: whatever fits first", "greedy", oracle, &plain},
+		{"runcast, with these estimates", "runcast", &remote{ctx, d.client.Estimator()}, &ours},
+		{"runcast, had it known runtimes", "runcast", oracle, nil},
 	} {
 		r, err := sim.Run(sim.Config{Cluster: cluster, Jobs: jobs, Policy: row.policy, Predictor: row.source})
 		if err != nil {
@@ -131,7 +134,8 @@ func (d *demo) schedule(ctx context.Context, queue []job) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(d.out, "\n   Mean flow time, from submission to end: %.0f%% of plain order's. Mean bounded slowdown: %.0f%%.\n",
+	fmt.Fprintf(d.out, "\n   Flow is submission to end; slowdown is flow over runtime, the mean. Plain is what kube-scheduler\n"+
+		"   does with all of them released. Against it, runcast: mean flow %.0f%%, mean slowdown %.0f%%.\n",
 		100*ours.MeanFlow/plain.MeanFlow, 100*ours.MeanBoundedSlow/plain.MeanBoundedSlow)
 	return nil
 }

@@ -12,9 +12,9 @@ import (
 func (d *demo) introduce() {
 	fmt.Fprint(d.out, `Runcast: learn from finished jobs, and finish the next ones sooner
 
-Made up here: the jobs, their durations and their use of memory and GPUs, and the
-nodes they run on. Real: Prometheus' storage and query engine, the collector, the
-store, the trainer, the predictor with its gRPC, and the planner.
+Simulated: the jobs with their durations, memory and GPU use; their exporters; the nodes; and, for
+the queue, time. Real: Prometheus' storage and query engine, the collector, the store, the trainer,
+the predictor behind gRPC, and the planner.
 `)
 }
 
@@ -23,8 +23,9 @@ func (d *demo) reportPast(samples int, took time.Duration) {
 	for _, j := range d.past {
 		outcomes[j.outcome]++
 	}
-	fmt.Fprintf(d.out, "\n1. %d days of a cluster: %d jobs of %d kinds, %d failed, %d killed for memory;\n"+
-		"   %.1f million samples as kube-state-metrics, cAdvisor and dcgm-exporter expose them (%.1f s)\n",
+	fmt.Fprintf(d.out, "\n1. The past: %d simulated days of a cluster\n"+
+		"   %d jobs of %d kinds; %d failed, %d were killed for memory.\n"+
+		"   %.1f million samples, as kube-state-metrics, cAdvisor and dcgm-exporter expose them (%.1f s).\n",
 		d.days, len(d.past), len(kinds), outcomes[predictor.Failed], outcomes[predictor.OOMKilled], float64(samples)/1e6, took.Seconds())
 }
 
@@ -72,22 +73,26 @@ func (d *demo) reportRecords(ctx context.Context, address string, took time.Dura
 	} else {
 		fmt.Fprintln(d.out)
 	}
-	fmt.Fprintf(d.out, "2. Read back through PromQL by the collector: %d of %d jobs (%.1f s); runtime right to a scrape interval for %.1f%%,\n"+
-		"   outcome for %.1f%%; peak memory of %d measured ones off by %.1f%% on average\n",
+	fmt.Fprintf(d.out, "2. What the collector read back through PromQL, against what was simulated\n"+
+		"   %d of %d jobs are in the store (%.1f s).\n"+
+		"   Right to a scrape interval: the runtime of %.1f%%. Right: the outcome of %.1f%%.\n"+
+		"   Peak memory, of the %d jobs that ran long enough to measure: off by %.1f%% on average.\n",
 		n, len(d.past), took.Seconds(), 100*float64(exact)/float64(n), 100*float64(outcomes)/float64(n), measured, 100*memory/float64(max(1, measured)))
 	return nil
 }
 
 func (d *demo) reportModel(m predictor.ModelInfo, took time.Duration) {
-	fmt.Fprintf(d.out, "\n3. Trained on %d records, %.0f kB (%.1f s)\n   %s\n", m.Records, float64(m.Size)/1e3, took.Seconds(), m.Reason)
+	fmt.Fprintf(d.out, "\n3. What was learned: a model of %d jobs, %.0f kB (%.1f s)\n"+
+		"   Judged on the newest fifth of them, before it had seen it: an average loss (pinball) of\n"+
+		"   %.0f s for the p50 and %.0f s for the p90. It goes into service: there was none before.\n",
+		m.Records, float64(m.Size)/1e3, took.Seconds(), m.PinballP50, m.PinballP90)
 }
 
 func (d *demo) conclude() {
 	fmt.Fprint(d.out, `
-What next
-   runcast doctor --config runcast.yaml       what your cluster and your Prometheus offer
-   runcast up --config runcast.yaml           collect, train, predict and schedule in one process
-   runcast backtest history.csv               how good the estimates are on your own history
-The README shows the few lines of runcast.yaml that point at them.
+What next (make build puts runcast into bin/; the README has the few lines of runcast.yaml)
+   runcast doctor --config runcast.yaml   what your cluster and your Prometheus offer, what to mend
+   runcast up --config runcast.yaml       collect, train, predict and schedule in one process
+   runcast backtest history.csv           how good the estimates are on a history of your own
 `)
 }
