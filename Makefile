@@ -33,7 +33,7 @@ e2e: ## the main job on a real control plane (first run builds its programs: som
 	go test -tags e2e -count=1 -timeout 25m -v ./test/...
 
 .PHONY: demo
-demo: ## the main job on a self-made history: no cluster needed, some 40 s after the build
+demo: ## the main job on a self-made history: no cluster needed; within two minutes after the build
 	go run ./cmd/runcast-demo
 
 .PHONY: bench

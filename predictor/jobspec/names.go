@@ -17,7 +17,6 @@ const (
 	AnnotationEarliestStart   = Prefix + "earliest-start"   // RFC 3339
 	AnnotationFamily          = Prefix + "job-family"       // history key
 	AnnotationUser            = Prefix + "user"             // who submitted; the webhook fills it in
-	AnnotationRightSize       = Prefix + "right-size"       // off, recommend, apply
 	FeaturePrefix             = "feature." + Prefix         // declared inputs
 )
 
