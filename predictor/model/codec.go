@@ -150,7 +150,7 @@ func (c *codec) scores(s *scores) {
 		if !c.taking {
 			below = s.latest[(s.oldest+i)%n]
 		}
-		if c.float32(&below, 0, 2); c.taking {
+		if c.float32(&below, 0, 1); c.taking {
 			s.add(below)
 		}
 	}

@@ -78,10 +78,12 @@ func (m *Model) learn(t *target, run *features.Run, q *question) {
 		return
 	}
 	d := p.distribution()
-	var x columns
-	q.columns(t, &d, &x)
-	t.tilt.learn(&d, &x, o.log)
-	t.tilt.apply(&d, &x)
+	if t.tilt.rows != nil || t.tilt.forest != nil { // never of memory
+		var x columns
+		q.columns(t, &d, &x)
+		t.tilt.learn(&d, &x, o.log)
+		t.tilt.apply(&d, &x)
+	}
 	t.calibration.learn(&d, t.smallest, o.log)
 	t.backoff.learn(p, o.log)
 }

@@ -67,7 +67,7 @@ func (t *trust) part() float64 {
 	return min(max((t.product+priorTrust/2)/(t.square+priorTrust), 0), 1)
 }
 
-// apply tilts d for a job that is described by x.
+// apply tilts d for a job that is described by x, if there is a forest.
 func (t *tilt) apply(d *distribution, x *columns) {
 	if t.forest == nil {
 		return
@@ -103,7 +103,7 @@ func (t *tilt) learn(d *distribution, x *columns, came float64) {
 	t.next += t.next / 2
 	forest, err := boost.Fit(t.rows, 0, t.rows.Len(), boost.Options{FeatureShare: columnShare, Bins: bins, Seed: t.seed})
 	if err != nil {
-		panic(err) // there are rows, and the options are the defaults
+		panic(err) // there are rows, and the options are constants within their bounds
 	}
 	t.forest = forest
 }
