@@ -128,12 +128,19 @@ func (pl *planner) occupy(r *Running, nodes []int, request []int64) {
 }
 
 // settlePod finds room for one pod that kube-scheduler has yet to bind, now or as
-// early as possible. If there never is any, the pod takes none from others.
+// early as possible: on a node that the pod prefers, if there is room. If there never
+// is any, the pod takes none from others.
 func (pl *planner) settlePod(r *Running) {
 	j := &job{Pending: &Pending{ID: r.ID, Class: r.Class, Runtime: r.Remaining}, name: trimID(r.ID),
 		pods: 1, request: pl.board.dense(r.Request), p90: restOf(r)}
 	j.part = share(j.request, 1, pl.board.largest)
 	j.large = j.part >= pl.policy.LargeShare
+	for i, n := range r.Preferred {
+		if nodes := r.Preferred[i : i+1]; n >= 0 && n < len(pl.Nodes) && pl.board.allows(r.Class, int32(n)) && pl.board.has(nodes, j.request) {
+			pl.occupy(r, nodes, j.request)
+			return
+		}
+	}
 	if nodes, _ := pl.board.place(j, j.p90); nodes != nil {
 		pl.occupy(r, nodes, j.request)
 	} else if res := pl.board.earliest(j); res != nil && !r.Foreign {

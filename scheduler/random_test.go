@@ -62,6 +62,9 @@ func randomCase(rng *rand.Rand) (Snapshot, Policy) {
 			}
 			r.Pods = append(r.Pods, n)
 		}
+		for range max(0, rng.IntN(5)-2) {
+			r.Preferred = append(r.Preferred, rng.IntN(len(s.Nodes)))
+		}
 		s.Running = append(s.Running, r)
 	}
 	for i := range rng.IntN(8) {
@@ -315,7 +318,7 @@ func TestReservationHolds(t *testing.T) {
 			})
 		}
 	}
-	if kept < 3000 || overtaken < 400 {
+	if kept < 2500 || overtaken < 300 {
 		t.Errorf("%d reservations are kept, %d of them not the first in line: the cases are too plain", kept, overtaken)
 	}
 }

@@ -43,6 +43,9 @@ type Running struct {
 	// has been released and is not yet bound.
 	Pods  []int
 	Class int // for pods not yet bound; unused otherwise
+	// Preferred are the nodes that pods not yet bound are to go to if they have room:
+	// those that the plan counted on which released them.
+	Preferred []int
 	// Started is zero for a job that was released and has not started.
 	Started time.Time
 	// Remaining is counted from Now. Zero means unknown: planned as ending some

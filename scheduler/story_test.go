@@ -25,7 +25,8 @@ var update = flag.Bool("update", false, "rewrite the want tables of testdata/*.t
 //	policy KEY=VALUE…            a, ageing, overdue, reservations, firm, large, forecast
 //	nodes NAME… cpu=8 memory=64Gi gpu=4 pods=110
 //	class NAME NODE…             the class "all" holds every node
-//	running NAME [on=NODE,…] cpu=… [p50=… p90=…|ends=…]    on=- is a pod not bound yet
+//	running NAME [on=NODE,…] cpu=… [p50=… p90=…|ends=…]    on=- is a pod not bound yet,
+//	                             with prefers=NODE,… to go to
 //	foreign NAME on=NODE,… cpu=…
 //	submit NAME cpu=… [pods=N] [p50=…] [p90=…|runs=…] [mean=…] [tier=N] [ago=…] [class=…] [deadline=…] [after=…]
 //	ends NAME                    a running job ends
@@ -133,6 +134,11 @@ func (st *story) do(command string, args []string) {
 		r := Running{ID: names[0], Foreign: command == "foreign", Started: st.s.Now}
 		for n := range strings.SplitSeq(st.take("on", "n1"), ",") {
 			r.Pods = append(r.Pods, st.node(n))
+		}
+		if prefers := st.take("prefers", ""); prefers != "" {
+			for n := range strings.SplitSeq(prefers, ",") {
+				r.Preferred = append(r.Preferred, st.node(n))
+			}
 		}
 		r.Class = st.className()
 		r.Remaining = st.quantiles()

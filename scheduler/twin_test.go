@@ -273,7 +273,10 @@ func (w *twin) plan() {
 			if n >= 0 {
 				continue
 			}
-			if nodes := w.fits(r.Class, 1, r.Request, w.large(r.Request), 0, restOf(&r), -1); nodes != nil {
+			preferred := slices.IndexFunc(r.Preferred, func(n int) bool { return w.s.Classes[r.Class][n] && w.has([]int{n}, r.Request) })
+			if preferred >= 0 {
+				w.add(-1, r.Preferred[preferred:preferred+1], r.Request, 0, restOf(&r), false, r.Foreign)
+			} else if nodes := w.fits(r.Class, 1, r.Request, w.large(r.Request), 0, restOf(&r), -1); nodes != nil {
 				w.add(-1, nodes, r.Request, 0, restOf(&r), false, r.Foreign)
 			} else if t, nodes := w.earliest(r.Class, 1, r.Request, restOf(&r), -1); nodes != nil && !r.Foreign {
 				w.add(-1, nodes, r.Request, t, later(t, restOf(&r)), true, false)

@@ -40,6 +40,7 @@ type assumptions struct {
 
 type assumption struct {
 	generation int64        // that the release made
+	preferred  []string     // nodes, by its pods
 	doubtful   *batchv1.Job // as it was to be released; nil if it certainly is
 }
 
@@ -59,12 +60,12 @@ func newAssumptions() *assumptions {
 	return &assumptions{jobs: map[types.UID]assumption{}, refusals: map[types.UID]refusal{}}
 }
 
-// releasedAs notes that the API server has the Job released at this generation.
-func (a *assumptions) releasedAs(uid types.UID, generation int64) {
+// released notes that the API server has the Job released, in this version.
+func (a *assumptions) released(job *batchv1.Job) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.jobs[uid] = assumption{generation: generation}
-	delete(a.refusals, uid)
+	a.jobs[job.UID] = assumption{generation: job.Generation, preferred: preferredNodes(job.Spec.Template.Spec.Affinity)}
+	delete(a.refusals, job.UID)
 }
 
 // doubt notes that a release may or may not have happened.
@@ -92,17 +93,17 @@ func (a *assumptions) refuse(uid types.UID, why string, now time.Time) {
 }
 
 // holds reports whether a Job that the informer shows suspended has been released
-// all the same, as far as is known, and ends the assumption if the informer has
-// caught up.
-func (a *assumptions) holds(job *batchv1.Job) bool {
+// all the same, as far as is known, and which nodes its pods then prefer. It ends the
+// assumption if the informer has caught up.
+func (a *assumptions) holds(job *batchv1.Job) (preferred []string, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s, ok := a.jobs[job.UID]
 	if ok && s.doubtful == nil && (job.Generation >= s.generation || !suspended(job)) {
 		delete(a.jobs, job.UID)
-		return false
+		return nil, false
 	}
-	return ok
+	return s.preferred, ok
 }
 
 // refused returns the last refusal of a Job, if it is still to be respected.

@@ -21,6 +21,7 @@ type jobFacts struct {
 	spec      predictor.JobSpec
 	request   amounts // of one pod
 	placement placement
+	preferred []string // nodes
 	deadline  time.Time
 	earliest  time.Time
 	served    *predictor.Estimate // as annotated; nil if not
@@ -32,6 +33,7 @@ func jobFactsOf(job *batchv1.Job, cluster string) *jobFacts {
 	f := &jobFacts{
 		request:   templateRequest(&job.Spec.Template),
 		placement: placementOf(&job.Spec.Template.Spec),
+		preferred: preferredNodes(job.Spec.Template.Spec.Affinity),
 	}
 	f.spec, f.problems = jobspec.FromJob(job, 0)
 	f.id = fullName(job) + "@" + strconv.FormatInt(job.CreationTimestamp.Unix(), 10)
@@ -63,8 +65,9 @@ type podFacts struct {
 	node    string    // empty until it is bound
 	job     types.UID // of the Job that controls it, if any
 	request amounts
-	// placement is set for a pod that is not bound.
+	// placement and the preferred nodes are set for a pod that is not bound.
 	placement placement
+	preferred []string
 	started   time.Time // by the kubelet; zero if not yet
 	ended     bool      // takes no room any more
 	gated     bool      // kube-scheduler does not look at it yet
@@ -83,6 +86,7 @@ func podFactsOf(pod *corev1.Pod) *podFacts {
 	}
 	if f.node == "" {
 		f.placement = placementOf(&pod.Spec)
+		f.preferred = preferredNodes(pod.Spec.Affinity)
 		f.unplaced = unplacedSince(pod)
 	}
 	if pod.Status.StartTime != nil {

@@ -62,11 +62,13 @@ func formatTime(t time.Time) string {
 
 // differs reports whether n tells something that last does not. Forecasts move
 // with every plan, and so do the reasons that cite them; that alone is not news
-// until a forecast is off by 30 seconds and by a tenth of the time until then.
+// until a forecast is off by 30 seconds and by a tenth of the time until then. A
+// reservation is a promise: that it is taken back, be it by a second, is news at once.
 func (n notice) differs(last notice, now time.Time) bool {
 	return n.verdict != last.verdict ||
 		n.start.IsZero() && n.reason != last.reason ||
-		moved(last.start, n.start, now) || moved(last.end, n.end, now) || moved(last.reserved, n.reserved, now)
+		moved(last.start, n.start, now) || moved(last.end, n.end, now) || moved(last.reserved, n.reserved, now) ||
+		!last.reserved.IsZero() && n.reserved.Sub(last.reserved) >= time.Second
 }
 
 func moved(from, to, now time.Time) bool {

@@ -58,6 +58,14 @@ func TestNoticeDiffers(t *testing.T) {
 	if (notice{scheduler.Held, "r", in(35 * time.Second), time.Time{}, none}).differs(near, now) {
 		t.Error("25 seconds are news")
 	}
+	promised := notice{scheduler.Reserved, "r", in(time.Minute), in(time.Hour), in(time.Minute)}
+	for slip, want := range map[time.Duration]bool{-10 * time.Second: false, 500 * time.Millisecond: false, time.Second: true} {
+		n := promised
+		n.reserved = n.reserved.Add(slip)
+		if got := n.differs(promised, now); got != want {
+			t.Errorf("a reservation that moves by %v: %t", slip, got)
+		}
+	}
 	unknown := notice{verdict: scheduler.Held, reason: "fits nowhere"}
 	if !(notice{verdict: scheduler.Held, reason: "waits for n1"}).differs(unknown, now) {
 		t.Error("another reason without a forecast is no news")

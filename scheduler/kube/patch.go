@@ -92,10 +92,7 @@ func preferring(nodes []string, affinity *corev1.Affinity) *corev1.Affinity {
 		affinity.NodeAffinity = &corev1.NodeAffinity{}
 	}
 	preferred := &affinity.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution
-	*preferred = slices.DeleteFunc(*preferred, func(t corev1.PreferredSchedulingTerm) bool {
-		fields := t.Preference.MatchFields
-		return len(fields) == 1 && equality.Semantic.DeepEqual(t, preference(fields[0].Values...))
-	})
+	*preferred = slices.DeleteFunc(*preferred, func(t corev1.PreferredSchedulingTerm) bool { return preferredNode(t) != "" })
 	for _, n := range nodes {
 		*preferred = append(*preferred, preference(n))
 	}
@@ -103,10 +100,33 @@ func preferring(nodes []string, affinity *corev1.Affinity) *corev1.Affinity {
 }
 
 // preference is for one node: the API server takes no more in a match of names.
-func preference(node ...string) corev1.PreferredSchedulingTerm {
+func preference(node string) corev1.PreferredSchedulingTerm {
 	return corev1.PreferredSchedulingTerm{Weight: 100, Preference: corev1.NodeSelectorTerm{
-		MatchFields: []corev1.NodeSelectorRequirement{{Key: metav1.ObjectNameField, Operator: corev1.NodeSelectorOpIn, Values: node}},
+		MatchFields: []corev1.NodeSelectorRequirement{{Key: metav1.ObjectNameField, Operator: corev1.NodeSelectorOpIn, Values: []string{node}}},
 	}}
+}
+
+// preferredNode is the inverse of preference; empty for a term of another kind.
+func preferredNode(t corev1.PreferredSchedulingTerm) string {
+	fields := t.Preference.MatchFields
+	if len(fields) != 1 || len(fields[0].Values) != 1 || !equality.Semantic.DeepEqual(t, preference(fields[0].Values[0])) {
+		return ""
+	}
+	return fields[0].Values[0]
+}
+
+// preferredNodes are those that a release has made a pod prefer.
+func preferredNodes(affinity *corev1.Affinity) []string {
+	if affinity == nil || affinity.NodeAffinity == nil {
+		return nil
+	}
+	var nodes []string
+	for _, t := range affinity.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution {
+		if n := preferredNode(t); n != "" {
+			nodes = append(nodes, n)
+		}
+	}
+	return nodes
 }
 
 // noticePatch annotates a Job that waits. It does nothing to one that was released

@@ -72,7 +72,7 @@ func (r *releaser) one(ctx context.Context, j outcome) bool {
 		r.settle(ctx, j.job, err)
 		return false
 	}
-	r.assumed.releasedAs(made.UID, made.Generation)
+	r.assumed.released(made)
 	r.metrics.releases.WithLabelValues(string(j.verdict)).Inc()
 	r.log.Info("released", "job", fullName(j.job), "verdict", string(j.verdict), "reason", j.reason,
 		"runtime_p50", j.estimate.Runtime.P50, "runtime_from", j.from)
@@ -114,7 +114,7 @@ func (r *releaser) settle(ctx context.Context, job *batchv1.Job, err error) bool
 		r.log.Warn("release in doubt", "job", fullName(job), "error", cmp.Or(err, getErr))
 		return false
 	case !suspended(live):
-		r.assumed.releasedAs(live.UID, live.Generation)
+		r.assumed.released(live)
 	case err == nil, live.ResourceVersion != job.ResourceVersion:
 		// It was in doubt, or decided on an old version: plan again.
 		r.assumed.drop(job.UID)

@@ -69,16 +69,18 @@ func (r *room) leaves(f *podFacts) predictor.Quantiles[time.Duration] {
 // like one of ours; otherwise it is as foreign as any pod.
 func (r *room) job(f *jobFacts, ours bool, pods []*podFacts, unborn int, started time.Time, left predictor.Quantiles[time.Duration]) {
 	first := len(r.holders)
-	add := func(node, class int, request amounts, left predictor.Quantiles[time.Duration]) {
+	add := func(node, class int, preferred []string, request amounts, left predictor.Quantiles[time.Duration]) {
+		nodes := r.indexes(preferred)
 		for i := first; i < len(r.holders); i++ {
 			h := &r.holders[i]
-			if h.Class == class && h.Remaining == left && (h.Pods[0] == unbound) == (node == unbound) && maps.Equal(h.request, request) {
+			if h.Class == class && h.Remaining == left && (h.Pods[0] == unbound) == (node == unbound) &&
+				slices.Equal(h.Preferred, nodes) && maps.Equal(h.request, request) {
 				h.Pods = append(h.Pods, node)
 				return
 			}
 		}
 		r.holders = append(r.holders, holder{scheduler.Running{
-			ID: f.id, Foreign: !ours && left.IsZero(), Pods: []int{node}, Class: class, Started: started.UTC(), Remaining: left,
+			ID: f.id, Foreign: !ours && left.IsZero(), Pods: []int{node}, Class: class, Preferred: nodes, Started: started.UTC(), Remaining: left,
 		}, request})
 	}
 	for _, p := range pods {
@@ -86,15 +88,15 @@ func (r *room) job(f *jobFacts, ours bool, pods []*podFacts, unborn int, started
 		switch {
 		case !ok:
 		case p.leaving.IsZero():
-			add(node, class, p.request, left)
+			add(node, class, p.preferred, p.request, left)
 		default:
-			add(node, class, p.request, r.leaves(p))
+			add(node, class, p.preferred, p.request, r.leaves(p))
 		}
 	}
 	if unborn > 0 {
 		class := r.classes.index(&f.placement)
 		for range unborn {
-			add(unbound, class, f.request, left)
+			add(unbound, class, f.preferred, f.request, left)
 		}
 	}
 	for i := first; i < len(r.holders); i++ {

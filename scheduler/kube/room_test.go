@@ -170,7 +170,7 @@ func TestRoomAgainstNaive(t *testing.T) {
 		want := naiveUsage(c)
 		s.assumed, s.births = newAssumptions(), newBirths()
 		for uid := range c.assumed {
-			s.assumed.releasedAs(uid, 2)
+			s.assumed.released(&batchv1.Job{ObjectMeta: metav1.ObjectMeta{UID: uid, Generation: 2}})
 		}
 		waits := 0
 		for _, j := range c.jobs {
@@ -199,6 +199,42 @@ func TestRoomAgainstNaive(t *testing.T) {
 		}
 		if len(out.Pending) != waits {
 			t.Fatalf("seed %d: %d pending, want %d", seed, len(out.Pending), waits)
+		}
+	}
+}
+
+// The pods of a released Job are planned where the release made them prefer to be,
+// whatever is known of it: only the answer to the patch, the Job, or its pod.
+func TestUnboundPodsStandWhereTheyPrefer(t *testing.T) {
+	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	suspended := testJob(t, "a", "cpu=1")
+	suspended.UID, suspended.Generation, suspended.CreationTimestamp = "a", 1, metav1.NewTime(now)
+	no := false
+	made := suspended.DeepCopy()
+	made.Generation, made.Spec.Suspend = 2, &no
+	made.Spec.Template.Spec.Affinity = preferring([]string{"n2", "n3"}, nil)
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "a-0", UID: "a-0"}, Spec: *made.Spec.Template.Spec.DeepCopy()}
+	pod.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(made, batchv1.SchemeGroupVersion.WithKind("Job"))}
+	bound := pod.DeepCopy()
+	bound.Spec.NodeName = "n1"
+
+	for _, c := range []struct {
+		name      string
+		job       *batchv1.Job
+		pods      []*corev1.Pod
+		preferred []int
+	}{
+		{"assumed", suspended, nil, []int{1, 2}},
+		{"released", made, nil, []int{1, 2}},
+		{"pod not bound", made, []*corev1.Pod{pod}, []int{1, 2}},
+		{"pod bound elsewhere", made, []*corev1.Pod{bound}, nil},
+	} {
+		s := newSurveyor(t)
+		s.assumed.released(made)
+		nodes := []*corev1.Node{testNode(t, "n1", "cpu=1"), testNode(t, "n2", "cpu=1"), testNode(t, "n3", "cpu=1")}
+		out := s.survey(cluster{now: now, nodes: nodes, jobs: []*batchv1.Job{c.job}, pods: c.pods})
+		if len(out.Running) != 1 || !slices.Equal(out.Running[0].Preferred, c.preferred) {
+			t.Errorf("%s: running %+v, want one that prefers %v", c.name, out.Running, c.preferred)
 		}
 	}
 }

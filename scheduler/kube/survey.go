@@ -160,8 +160,13 @@ func (s *surveyor) survey(c cluster) *survey {
 func (s *surveyor) place(out *survey, r *room, job *batchv1.Job, f *jobFacts, pods []*podFacts, mark int) {
 	now := out.Now
 	standing := standingOf(job)
-	if standing == waiting && s.assumed.holds(job) {
-		standing = released
+	if standing == waiting {
+		if preferred, ok := s.assumed.holds(job); ok {
+			standing = released
+			assumed := *f
+			assumed.preferred = preferred
+			f = &assumed
+		}
 	}
 	unborn := 0
 	switch standing {

@@ -261,17 +261,20 @@ func (w *world) measure(namespace string, runs []run) measure {
 	return m
 }
 
-// checkReleases holds every queued job to one release and one pod.
+// checkReleases holds every queued job to one release and one pod, and tells how often
+// kube-scheduler put pods where their release told them to go.
 func (w *world) checkReleases(runs []run) {
 	w.Helper()
 	pods, err := w.Client().CoreV1().Pods("queued").List(w.ctx, metav1.ListOptions{})
 	if err != nil {
 		w.Fatal(err)
 	}
-	count := map[string]int{}
+	count, followed := map[string]int{}, 0
 	for _, p := range pods.Items {
 		count[p.Labels["job-name"]]++
+		followed += btoi(prefersItsNode(&p))
 	}
+	w.Logf("%d of %d pods went where their release told them to", followed, len(pods.Items))
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for i := range runs {
@@ -285,20 +288,25 @@ func (w *world) checkReleases(runs []run) {
 	}
 }
 
+func prefersItsNode(p *corev1.Pod) bool {
+	if p.Spec.Affinity == nil || p.Spec.Affinity.NodeAffinity == nil {
+		return false
+	}
+	return slices.ContainsFunc(p.Spec.Affinity.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution, func(t corev1.PreferredSchedulingTerm) bool {
+		fields := t.Preference.MatchFields
+		return len(fields) == 1 && slices.Contains(fields[0].Values, p.Spec.NodeName)
+	})
+}
+
 // slack is by how much a start may be later than its reservation though every run
 // kept its p90: the API's times are whole seconds, a run's start among them, and all
 // programs share two cores. 0 to 4 s were seen. A job in the way of a reservation
 // costs more: 8-GPU jobs compete with runs of 16 s to 100 s.
 const slack = 10 * time.Second
 
-// fewBroken is the share of the reservations that may be broken. The nodes of released
-// pods are a preference, and kube-scheduler has the last word: in one run of seven a
-// single job of some 67 started later than slack allows, by 22 s.
-const fewBroken = 0.05
-
 // checkReservations holds the starts against the reservations that were on the Jobs.
 // A start may be late by as much as a run outlived the p90 it was planned with, and by
-// slack; a few may be late by as long as a single job can be in the way.
+// slack.
 func (w *world) checkReservations(runs []run) {
 	w.Helper()
 	w.mu.Lock()
@@ -306,31 +314,22 @@ func (w *world) checkReservations(runs []run) {
 	if len(w.reserved) == 0 {
 		w.Error("no job ever had a reservation")
 	}
-	var overrun, longest time.Duration
+	var overrun time.Duration
 	for i := range runs {
-		longest = max(longest, runs[i].runtime)
 		seconds, err := strconv.Atoi(w.jobs["queued/"+runs[i].name].Annotations[jobspec.AnnotationRuntimeP90])
 		if err != nil {
 			w.Errorf("%s has no predicted p90: %v", runs[i].name, err)
 		}
 		overrun = max(overrun, runs[i].runtime-time.Duration(seconds)*time.Second)
 	}
-	latest, broken := -time.Hour, 0
+	latest := -time.Hour
 	for key, at := range w.reserved {
 		late := w.jobs[key].Status.StartTime.Sub(at)
-		latest = max(latest, late)
-		if late > overrun+slack {
-			broken++
-			w.Logf("%s started %v after its reservation", key, late)
+		if latest = max(latest, late); late > overrun+slack {
+			w.Errorf("%s started %v after its reservation", key, late)
 		}
 	}
-	w.Logf("%d jobs had a reservation; %d were broken; the latest start was %v after its own; the longest overrun of a p90 was %v", len(w.reserved), broken, latest, overrun)
-	if float64(broken) > fewBroken*float64(len(w.reserved)) {
-		w.Errorf("%d of %d reservations were broken", broken, len(w.reserved))
-	}
-	if latest > overrun+slack+longest {
-		w.Errorf("a job started %v after its reservation; one job can be in the way for %v", latest, longest)
-	}
+	w.Logf("%d jobs had a reservation; the latest start was %v after its own; the longest overrun of a p90 was %v", len(w.reserved), latest, overrun)
 }
 
 // few are short jobs for the stories about faults; their names are new each time.
