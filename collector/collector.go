@@ -120,7 +120,7 @@ func (c *Collector) every(ctx context.Context, stage string, interval time.Durat
 		wait := interval
 		switch err := turn(ctx); {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // it was asked to end
 		case err != nil:
 			wait, retry = retry, min(2*retry, lastRetry)
 			c.metrics.errors.WithLabelValues(stage).Inc()

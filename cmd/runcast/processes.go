@@ -231,7 +231,7 @@ func (p *process) trainEvery(ctx context.Context, history predictor.History, mod
 		case errors.Is(err, predictor.ErrNotBetter):
 			p.log.InfoContext(ctx, "model not published", "version", info.Version, "reason", info.Reason)
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // it was asked to end
 		default:
 			wait = firstTraining
 			p.log.InfoContext(ctx, "not trained", "retry_in", wait, "error", err)

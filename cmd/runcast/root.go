@@ -25,7 +25,7 @@ const (
 // run is the program: it returns the exit code. Results go to stdout, everything
 // else to stderr.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	root := newRoot()
+	root := newRoot() //nolint:contextcheck // each command gets its context from ExecuteContext
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)

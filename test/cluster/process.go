@@ -80,7 +80,7 @@ func (p *process) spawn() (*run, error) {
 		return nil, err
 	}
 	defer log.Close()
-	cmd := exec.Command(p.path, p.args...) //nolint:noctx // it outlives the context of its start
+	cmd := exec.Command(p.path, p.args...) // it outlives the context of its start
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Dir = p.dir
 	cmd.SysProcAttr = diesWithParent()

@@ -305,7 +305,7 @@ func stderrOf(err error) []byte {
 // watermark is up to which end of jobs the collector has read Prometheus' history.
 func (w *world) watermark() (time.Time, error) {
 	const name = "runcast_collector_history_watermark_timestamp_seconds"
-	resp, err := http.Get("http://" + w.address["collector/http"] + "/metrics") //nolint:noctx // on loopback
+	resp, err := http.Get("http://" + w.address["collector/http"] + "/metrics")
 	if err != nil {
 		return time.Time{}, err
 	}
