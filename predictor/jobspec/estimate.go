@@ -22,6 +22,9 @@ func Annotations(e predictor.Estimate) map[string]string {
 		a[AnnotationPeakMemory] = strconv.FormatInt(int64(e.PeakMemory.P50), 10)
 		a[AnnotationPeakMemoryP90] = strconv.FormatInt(int64(e.PeakMemory.P90), 10)
 	}
+	if e.MemoryRequest > 0 {
+		a[AnnotationMemoryRequest] = strconv.FormatInt(int64(e.MemoryRequest), 10)
+	}
 	if e.Model != "" {
 		a[AnnotationModel] = e.Model
 	}
@@ -59,6 +62,7 @@ func Served(annotations map[string]string) (*predictor.Estimate, []Problem) {
 	e.Runtime = monotone(span(AnnotationRuntimeP10), span(AnnotationRuntime), span(AnnotationRuntimeP90))
 	e.MeanRuntime = e.Runtime.P50
 	e.PeakMemory = monotone(0, bytes(AnnotationPeakMemory), bytes(AnnotationPeakMemoryP90))
+	e.MemoryRequest = bytes(AnnotationMemoryRequest)
 	if e.Runtime.IsZero() && e.PeakMemory.IsZero() {
 		return nil, problems
 	}

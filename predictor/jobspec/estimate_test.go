@@ -15,16 +15,17 @@ import (
 func TestAnnotations(t *testing.T) {
 	e := predictor.Estimate{
 		Runtime:    predictor.Quantiles[time.Duration]{P10: 1500 * time.Millisecond, P50: time.Minute, P90: time.Hour, P99: 2 * time.Hour},
-		PeakMemory: predictor.Quantiles[predictor.Bytes]{P10: 1, P50: 2, P90: 3, P99: 4},
-		Model:      "20260301T000000Z-1a2b3c4d",
+		PeakMemory: predictor.Quantiles[predictor.Bytes]{P10: 1, P50: 2, P90: 3, P99: 4}, MemoryRequest: 5,
+		Model: "20260301T000000Z-1a2b3c4d",
 	}
 	want := map[string]string{
-		"runcast.dev/predicted-runtime-seconds":       "60",
-		"runcast.dev/predicted-runtime-seconds-p10":   "2",
-		"runcast.dev/predicted-runtime-seconds-p90":   "3600",
-		"runcast.dev/predicted-peak-memory-bytes":     "2",
-		"runcast.dev/predicted-peak-memory-bytes-p90": "3",
-		"runcast.dev/model":                           "20260301T000000Z-1a2b3c4d",
+		"runcast.dev/predicted-runtime-seconds":        "60",
+		"runcast.dev/predicted-runtime-seconds-p10":    "2",
+		"runcast.dev/predicted-runtime-seconds-p90":    "3600",
+		"runcast.dev/predicted-peak-memory-bytes":      "2",
+		"runcast.dev/predicted-peak-memory-bytes-p90":  "3",
+		"runcast.dev/recommended-memory-request-bytes": "5",
+		"runcast.dev/model":                            "20260301T000000Z-1a2b3c4d",
 	}
 	if diff := cmp.Diff(want, jobspec.Annotations(e)); diff != "" {
 		t.Errorf("annotations (-want +got):\n%s", diff)

@@ -30,7 +30,8 @@ func (p Problem) Error() string {
 	return fmt.Sprintf("%s: %.80q is not %s", p.Field, p.Value, p.Expected)
 }
 
-// FromJob reads what is known of job at its submission. priority is the value of
+// FromJob reads what is known of job at its submission: of one whose request was changed
+// at its release, the request before. priority is the value of
 // its PriorityClass. ID and Cluster are the caller's to fill in. The spec satisfies
 // Validate; what did not is left out and reported.
 func FromJob(job *batchv1.Job, priority int32) (predictor.JobSpec, []Problem) {
@@ -54,6 +55,9 @@ func FromJob(job *batchv1.Job, priority int32) (predictor.JobSpec, []Problem) {
 	if main != nil {
 		s.Image = text(main.Image)
 		s.Command = text(strings.Join(slices.Concat(main.Command, main.Args), " "))
+	}
+	if asked := r.bytes("metadata.annotations["+AnnotationUserMemory+"]", job.Annotations[AnnotationUserMemory]); asked > 0 {
+		s.Requests.Memory = asked
 	}
 	s.RuntimeLimit = r.limit()
 	s.ExpectedRuntime = r.expectation()
@@ -212,6 +216,19 @@ func (r *reader) whole(field, value, units string) time.Duration {
 	return time.Duration(n) * unit
 }
 
+// bytes reads an amount of memory.
+func (r *reader) bytes(field, value string) predictor.Bytes {
+	if value == "" {
+		return 0
+	}
+	n, err := strconv.ParseInt(value, 10, 64)
+	if err != nil || n <= 0 || n > int64(predictor.MaxMemory) {
+		r.problem(field, value, "a whole number of bytes, more than 0, at most 1 PiB")
+		return 0
+	}
+	return predictor.Bytes(n)
+}
+
 // expectation is the first one that is set; it kills nothing.
 func (r *reader) expectation() time.Duration {
 	for _, name := range []string{AnnotationExpectedRuntime, kaiExpectedRuntime} {
@@ -283,6 +300,30 @@ func Deadline(job *batchv1.Job) (time.Time, []Problem) { return instant(job, Ann
 // EarliestStart reads when the job may start at the earliest; zero if at once.
 func EarliestStart(job *batchv1.Job) (time.Time, []Problem) {
 	return instant(job, AnnotationEarliestStart)
+}
+
+// A RightSize says what is done with the memory that a Job's pods are predicted to need.
+type RightSize string
+
+// The values of the annotation; Recommend where there is none.
+const (
+	Off       RightSize = "off"       // nothing
+	Recommend RightSize = "recommend" // the Job is told in an annotation
+	Apply     RightSize = "apply"     // its pods ask for it
+)
+
+// RightSizeOf reads what the user wants done.
+func RightSizeOf(job *batchv1.Job) (RightSize, []Problem) {
+	r := reader{job: job}
+	v := RightSize(r.annotation(AnnotationRightSize))
+	switch v {
+	case Off, Recommend, Apply:
+		return v, nil
+	case "":
+	default:
+		r.problem("metadata.annotations["+AnnotationRightSize+"]", string(v), "off, recommend or apply")
+	}
+	return Recommend, r.problems
 }
 
 func instant(job *batchv1.Job, name string) (time.Time, []Problem) {

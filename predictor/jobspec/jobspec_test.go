@@ -236,3 +236,33 @@ func FuzzFromJob(f *testing.F) {
 		jobspec.EarliestStart(j)
 	})
 }
+
+func TestRightSizeOf(t *testing.T) {
+	for value, want := range map[string]jobspec.RightSize{"": jobspec.Recommend, "off": jobspec.Off, "recommend": jobspec.Recommend, "apply": jobspec.Apply, "Apply": jobspec.Recommend} {
+		j := &batchv1.Job{}
+		if value != "" {
+			j.Annotations = map[string]string{jobspec.AnnotationRightSize: value}
+		}
+		got, problems := jobspec.RightSizeOf(j)
+		if got != want || (len(problems) > 0) != (value == "Apply") {
+			t.Errorf("%q: %s, %v; want %s", value, got, problems, want)
+		}
+	}
+}
+
+// A Job that was resized is known by what its user asked for.
+func TestUserMemory(t *testing.T) {
+	for value, want := range map[string]predictor.Bytes{"": predictor.GiB, "8589934592": 8 * predictor.GiB, "8Gi": predictor.GiB, "-1": predictor.GiB} {
+		j := &batchv1.Job{}
+		j.Spec.Template.Spec.Containers = []corev1.Container{{Name: "a", Resources: corev1.ResourceRequirements{
+			Requests: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")},
+		}}}
+		if value != "" {
+			j.Annotations = map[string]string{jobspec.AnnotationUserMemory: value}
+		}
+		spec, problems := jobspec.FromJob(j, 0)
+		if spec.Requests.Memory != want || (len(problems) > 0) != (value == "8Gi" || value == "-1") {
+			t.Errorf("%q: %s, %v; want %s", value, spec.Requests.Memory, problems, want)
+		}
+	}
+}

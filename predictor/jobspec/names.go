@@ -16,6 +16,7 @@ const (
 	AnnotationDeadline        = Prefix + "deadline"         // RFC 3339
 	AnnotationEarliestStart   = Prefix + "earliest-start"   // RFC 3339
 	AnnotationFamily          = Prefix + "job-family"       // history key
+	AnnotationRightSize       = Prefix + "right-size"       // a RightSize
 	AnnotationUser            = Prefix + "user"             // who submitted; the webhook fills it in
 	FeaturePrefix             = "feature." + Prefix         // declared inputs
 )
@@ -27,6 +28,8 @@ const (
 	AnnotationRuntimeP90    = AnnotationRuntime + "-p90"
 	AnnotationPeakMemory    = Prefix + "predicted-peak-memory-bytes" // p50, with -p90 beside it
 	AnnotationPeakMemoryP90 = AnnotationPeakMemory + "-p90"
+	AnnotationMemoryRequest = Prefix + "recommended-memory-request-bytes" // of a pod
+	AnnotationUserMemory    = Prefix + "user-memory-request-bytes"        // of a pod, what a Job that was resized asked for before
 	AnnotationModel         = Prefix + "model"
 	AnnotationStart         = Prefix + "estimated-start-time" // RFC 3339, p50
 	AnnotationReserved      = Prefix + "reserved-start-time"  // RFC 3339, p90; of a Job that has a reservation

@@ -21,6 +21,7 @@ import (
 // Reasons of Events beside the verdicts'.
 const (
 	reasonPredicted = "Predicted"
+	reasonResized   = "Resized"
 	reasonMalformed = "Malformed" // Warning: a field of the Job could not be read and is ignored
 )
 
@@ -50,6 +51,10 @@ func newHerald(ctx context.Context, client kubernetes.Interface) (*herald, error
 
 func (h *herald) predicted(job *batchv1.Job, e predictor.Estimate) {
 	h.recorder.Eventf(job, nil, corev1.EventTypeNormal, reasonPredicted, "Predict", "%s", predictionText(e))
+}
+
+func (h *herald) resized(job *batchv1.Job, s *size, e predictor.Estimate) {
+	h.recorder.Eventf(job, nil, corev1.EventTypeNormal, reasonResized, "Release", "%s; predicted from %d runs", s, e.Samples)
 }
 
 func (h *herald) decided(job *batchv1.Job, v scheduler.Verdict, reason string) {

@@ -24,6 +24,7 @@ type jobFacts struct {
 	preferred []string // nodes
 	deadline  time.Time
 	earliest  time.Time
+	rightSize jobspec.RightSize
 	served    *predictor.Estimate // as annotated; nil if not
 	problems  []jobspec.Problem
 	priority  *jobspec.Problem // of its PriorityClass, which may yet be created
@@ -45,6 +46,8 @@ func jobFactsOf(job *batchv1.Job, cluster string) *jobFacts {
 	f.deadline, p = jobspec.Deadline(job)
 	f.problems = append(f.problems, p...)
 	f.earliest, p = jobspec.EarliestStart(job)
+	f.problems = append(f.problems, p...)
+	f.rightSize, p = jobspec.RightSizeOf(job)
 	f.problems = append(f.problems, p...)
 	f.served, p = jobspec.Served(job.Annotations)
 	f.problems = append(f.problems, p...)

@@ -29,13 +29,16 @@ import (
 type oracle struct {
 	mu       sync.Mutex
 	runtimes map[string]time.Duration
+	requests map[string]predictor.Bytes
 	model    string
 	down     bool
 	hangs    bool
 	calls    int
 }
 
-func newOracle() *oracle { return &oracle{runtimes: map[string]time.Duration{}, model: "m1"} }
+func newOracle() *oracle {
+	return &oracle{runtimes: map[string]time.Duration{}, requests: map[string]predictor.Bytes{}, model: "m1"}
+}
 
 func (o *oracle) set(change func(*oracle)) {
 	o.mu.Lock()
@@ -70,7 +73,7 @@ func (o *oracle) Estimate(ctx context.Context, jobs []predictor.JobSpec) ([]pred
 			return nil, &predictor.ValidationError{Violations: []predictor.Violation{{Field: "image", Expected: "something else"}}}
 		}
 		if d := o.runtimes[j.Name]; d > 0 {
-			out[i] = predictor.Estimate{Runtime: predictor.Exactly(d), MeanRuntime: d, Source: "oracle", Samples: 3, Model: o.model}
+			out[i] = predictor.Estimate{Runtime: predictor.Exactly(d), MeanRuntime: d, MemoryRequest: o.requests[j.Name], Source: "oracle", Samples: 3, Model: o.model}
 		}
 	}
 	return out, nil

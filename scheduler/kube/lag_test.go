@@ -93,7 +93,7 @@ func TestReleaseIsConditional(t *testing.T) {
 			if err := s.Tracker().Update(batchv1.SchemeGroupVersion.WithResource("jobs"), live, "default"); err != nil {
 				t.Fatal(err)
 			}
-			_, err := patchJob(t.Context(), s, seen, releasePatch(seen, nil, map[string]string{"runcast.dev/decision": "Released: x"}))
+			_, err := patchJob(t.Context(), s, seen, releasePatch(seen, nil, nil, map[string]string{"runcast.dev/decision": "Released: x"}))
 			if (err == nil) != c.ok {
 				t.Fatalf("error %v, expected to be released: %t", err, c.ok)
 			}

@@ -11,6 +11,7 @@ type metrics struct {
 	lastPlan        prometheus.Gauge
 	leading         prometheus.Gauge
 	releases        *prometheus.CounterVec // by verdict
+	resized         *prometheus.CounterVec // by whose request
 	pending         *prometheus.GaugeVec   // by queue
 	runtimes        *prometheus.GaugeVec   // by where they come from
 	predictorErrors prometheus.Counter
@@ -32,14 +33,16 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		lastPlan: prometheus.NewGauge(prometheus.GaugeOpts(opts("last_plan_timestamp_seconds", "Unix time of the last plan."))),
 		leading:  prometheus.NewGauge(prometheus.GaugeOpts(opts("leading", "1 if this replica acts on its plans."))),
 		releases: prometheus.NewCounterVec(prometheus.CounterOpts(opts("releases_total", "Jobs released.")), []string{"verdict"}),
-		pending:  prometheus.NewGaugeVec(prometheus.GaugeOpts(opts("pending_jobs", "Jobs that wait.")), []string{"queue"}),
+		resized: prometheus.NewCounterVec(prometheus.CounterOpts(opts("resized_memory_bytes_total",
+			"Memory that the pods of right-sized jobs asked for: as their users wrote it, and as they were released.")), []string{"request"}),
+		pending: prometheus.NewGaugeVec(prometheus.GaugeOpts(opts("pending_jobs", "Jobs that wait.")), []string{"queue"}),
 		runtimes: prometheus.NewGaugeVec(prometheus.GaugeOpts(opts("pending_runtimes",
 			"Jobs that wait, by what their runtime is planned with: model, or in its absence annotation, user, limit, none.")), []string{"from"}),
 		predictorErrors: prometheus.NewCounter(prometheus.CounterOpts(opts("predictor_errors_total", "Failed calls of the predictor."))),
 		apiErrors:       prometheus.NewCounterVec(prometheus.CounterOpts(opts("api_errors_total", "Failed writes to the API server, conflicts included.")), []string{"call"}),
 	}
 	for _, c := range []prometheus.Collector{
-		m.plans, m.planSeconds, m.lastPlan, m.leading, m.releases, m.pending, m.runtimes, m.predictorErrors, m.apiErrors,
+		m.plans, m.planSeconds, m.lastPlan, m.leading, m.releases, m.resized, m.pending, m.runtimes, m.predictorErrors, m.apiErrors,
 	} {
 		if err := reg.Register(c); err != nil {
 			return nil, err

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -63,9 +64,8 @@ func escapePointer(s string) string {
 // nodes are those that the plan counts on: the pods prefer them, for kube-scheduler
 // may otherwise put them where room is kept for another job. None if nil.
 //
-// One patch is all there is: what else is to change on the Job at its release
-// (requests) belongs here, between suspend and the annotations.
-func releasePatch(job *batchv1.Job, nodes []string, annotations map[string]string) jsonPatch {
+// size is what the pods are to ask for; nil for what they do.
+func releasePatch(job *batchv1.Job, nodes []string, size *size, annotations map[string]string) jsonPatch {
 	var p jsonPatch
 	p.add("test", "/metadata/uid", job.UID)
 	if job.Generation != 0 {
@@ -76,6 +76,9 @@ func releasePatch(job *batchv1.Job, nodes []string, annotations map[string]strin
 	p.add("replace", "/spec/suspend", false)
 	if len(nodes) > 0 {
 		p.add("add", "/spec/template/spec/affinity", preferring(nodes, job.Spec.Template.Spec.Affinity))
+	}
+	if size != nil {
+		p.add("add", fmt.Sprintf("/spec/template/spec/containers/%d/resources", size.container), size.resources)
 	}
 	p.annotate(job, annotations)
 	return p

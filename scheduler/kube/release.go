@@ -66,7 +66,10 @@ func (r *releaser) one(ctx context.Context, j outcome) bool {
 	if first {
 		maps.Copy(annotations, jobspec.Annotations(j.estimate))
 	}
-	made, err := patchJob(ctx, r.client, j.job, releasePatch(j.job, j.hint(), annotations))
+	if j.size != nil {
+		maps.Copy(annotations, j.size.annotations())
+	}
+	made, err := patchJob(ctx, r.client, j.job, releasePatch(j.job, j.hint(), j.size, annotations))
 	if err != nil {
 		r.metrics.apiErrors.WithLabelValues("release").Inc()
 		r.settle(ctx, j.job, err)
@@ -78,6 +81,12 @@ func (r *releaser) one(ctx context.Context, j outcome) bool {
 		"runtime_p50", j.estimate.Runtime.P50, "runtime_from", j.from)
 	if first {
 		r.herald.predicted(j.job, j.estimate)
+	}
+	if j.size != nil {
+		pods := float64(gang(j.job))
+		r.metrics.resized.WithLabelValues("user").Add(pods * float64(j.facts.request[memory]))
+		r.metrics.resized.WithLabelValues("released").Add(pods * float64(j.size.request[memory]))
+		r.herald.resized(j.job, j.size, j.estimate)
 	}
 	r.herald.decided(j.job, j.verdict, j.reason)
 	return true

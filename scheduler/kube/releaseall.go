@@ -28,7 +28,7 @@ func ReleaseAll(ctx context.Context, client kubernetes.Interface, namespace stri
 		if standingOf(job) != waiting {
 			continue
 		}
-		if _, err := patchJob(ctx, client, job, releasePatch(job, nil, n.annotations())); err != nil {
+		if _, err := patchJob(ctx, client, job, releasePatch(job, nil, nil, n.annotations())); err != nil {
 			errs = append(errs, err)
 			continue
 		}

@@ -134,7 +134,7 @@ func (r *room) fill(s *scheduler.Snapshot, waiting []*pending) {
 		requests = append(requests, h.request)
 	}
 	for _, p := range waiting {
-		requests = append(requests, p.facts.request)
+		requests = append(requests, p.request())
 	}
 	d := dimensionsOf(r.nodes, requests)
 	s.Resources = d
@@ -159,7 +159,7 @@ func (r *room) fill(s *scheduler.Snapshot, waiting []*pending) {
 			Tier:          p.facts.spec.Priority,
 			Submitted:     waitsSince(p.job),
 			Pods:          gang(p.job),
-			Request:       d.vector(p.facts.request),
+			Request:       d.vector(p.request()),
 			Class:         r.classes.index(&p.facts.placement),
 			Runtime:       p.estimate.Runtime,
 			Mean:          p.estimate.MeanRuntime,

@@ -43,6 +43,7 @@ type pending struct {
 	estimate predictor.Estimate
 	from     string  // where its runtime comes from
 	refusal  refusal // its until is zero if it may be released
+	size     *size   // that its pods will have; nil for the one they ask for
 	reserved reservation
 }
 
@@ -55,6 +56,14 @@ type reservation struct {
 // predicted reports whether the Job carries a prediction: the first one stays,
 // for it is what the Job's record will be judged by.
 func (p *pending) predicted() bool { return p.facts.served != nil }
+
+// request is what one of its pods will ask for.
+func (p *pending) request() amounts {
+	if p.size != nil {
+		return p.size.request
+	}
+	return p.facts.request
+}
 
 // tell is what the Job is told of a decision. After a refusal it waits for
 // another try, whatever else the plan has to say.
@@ -147,6 +156,9 @@ func (s *surveyor) survey(c cluster) *survey {
 			r.stranger(f)
 		}
 	}
+	for _, p := range out.waiting {
+		p.size = r.size(p)
+	}
 	r.fill(&out.Snapshot, out.waiting)
 	out.Classes = s.classes.end()
 	s.pods.sweep()
@@ -205,6 +217,9 @@ func (s *surveyor) pending(job *batchv1.Job, f *jobFacts) *pending {
 		p.reserved.start = told(job).reserved
 	}
 	p.estimate, p.from = s.forecasts.runtime(job.UID, f)
+	if f.rightSize == jobspec.Off {
+		p.estimate.MemoryRequest = 0
+	}
 	return p
 }
 
