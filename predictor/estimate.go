@@ -13,6 +13,12 @@ type Estimate struct {
 	// MemoryRequest is what to ask for, for each pod, weighing what is not used against
 	// what an OOM kill wastes; zero if unknown.
 	MemoryRequest Bytes `json:"memory_request,omitzero"`
+	// PeakCPU is the cores of the largest pod at its peak, PeakGPUMemory the framebuffer
+	// of the largest GPU, GPUUtilization the mean share of the GPUs' time, at most 1; zero
+	// if unknown.
+	PeakCPU        Quantiles[Milli] `json:"peak_cpu,omitzero"`
+	PeakGPUMemory  Quantiles[Bytes] `json:"peak_gpu_memory,omitzero"`
+	GPUUtilization Quantiles[Milli] `json:"gpu_utilization,omitzero"`
 
 	// Source names the group and the family of model behind the runtime:
 	// "owner CronJob/nightly: history".

@@ -111,6 +111,9 @@ func (r *JobRecord) Validate() error {
 	if r.Served != nil {
 		v.check("served.runtime", r.Served.Runtime.Valid(), "non-negative and monotone in the level")
 		v.check("served.peak_memory", r.Served.PeakMemory.Valid(), "non-negative and monotone in the level")
+		v.check("served.peak_cpu_cores", r.Served.PeakCPU.Valid(), "non-negative and monotone in the level")
+		v.check("served.peak_gpu_memory", r.Served.PeakGPUMemory.Valid(), "non-negative and monotone in the level")
+		v.check("served.gpu_utilization", r.Served.GPUUtilization.Valid(), "non-negative and monotone in the level")
 		v.check("served.memory_request_bytes", r.Served.MemoryRequest >= 0 && r.Served.MemoryRequest <= MaxMemory, "from 0 to 1 PiB")
 		v.check("served.mean_runtime", r.Served.MeanRuntime >= 0, "not negative")
 		v.check("served.samples", r.Served.Samples >= 0, "not negative")

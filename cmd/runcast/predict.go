@@ -61,6 +61,9 @@ type estimateRow struct {
 	MeanRuntimeSeconds float64            `json:"mean_runtime_seconds"`
 	PeakMemoryBytes    map[string]float64 `json:"peak_memory_bytes,omitempty"`
 	MemoryRequestBytes predictor.Bytes    `json:"memory_request_bytes,omitempty"`
+	PeakCPUCores       map[string]float64 `json:"peak_cpu_cores,omitempty"`
+	PeakGPUMemoryBytes map[string]float64 `json:"peak_gpu_memory_bytes,omitempty"`
+	GPUUtilization     map[string]float64 `json:"gpu_utilization,omitempty"`
 	Source             string             `json:"source"`
 	Samples            int                `json:"samples"`
 	Cold               bool               `json:"cold"`
@@ -74,18 +77,24 @@ func estimateRows(specs []predictor.JobSpec, estimates []predictor.Estimate) []e
 			Namespace: specs[i].Namespace, Name: specs[i].Name,
 			RuntimeSeconds:     levels(e.Runtime, time.Duration.Seconds),
 			MeanRuntimeSeconds: e.MeanRuntime.Seconds(),
+			PeakMemoryBytes:    levels(e.PeakMemory, float64Bytes),
 			MemoryRequestBytes: e.MemoryRequest,
+			PeakCPUCores:       levels(e.PeakCPU, predictor.Milli.Float64),
+			PeakGPUMemoryBytes: levels(e.PeakGPUMemory, float64Bytes),
+			GPUUtilization:     levels(e.GPUUtilization, predictor.Milli.Float64),
 			Source:             e.Source, Samples: e.Samples, Cold: e.Cold, Model: e.Model,
-		}
-		if !e.PeakMemory.IsZero() {
-			rows[i].PeakMemoryBytes = levels(e.PeakMemory, func(b predictor.Bytes) float64 { return float64(b) })
 		}
 	}
 	return rows
 }
 
-// levels names quantiles p10 to p99.
+func float64Bytes(b predictor.Bytes) float64 { return float64(b) }
+
+// levels names quantiles p10 to p99; nil if they are not known.
 func levels[T ~int64](q predictor.Quantiles[T], number func(T) float64) map[string]float64 {
+	if q.IsZero() {
+		return nil
+	}
 	m := map[string]float64{}
 	for i, v := range q.Values() {
 		m[fmt.Sprintf("p%.0f", 100*predictor.Levels[i])] = number(v)

@@ -71,7 +71,9 @@ func (s *State) UnmarshalBinary(b []byte) error {
 	}
 	var runs []*Run
 	for range d.count(8) {
-		runs = append(runs, d.run())
+		r := d.run()
+		state.learnOf(r)
+		runs = append(runs, r)
 	}
 	for range d.count(11) {
 		k := Key(binary.LittleEndian.Uint64(d.bytes(8)))
@@ -135,9 +137,19 @@ func (w *writer) run(r *Run) {
 	w.time(r.Finished)
 	w.int(int64(r.Runtime))
 	w.int(int64(r.Memory))
-	w.int(int64(r.RuntimeWord))
-	w.int(int64(r.MemoryWord))
-	w.uint(flag(r.RuntimeCensored) | flag(r.MemoryCensored)<<1)
+	w.int(int64(r.CPU))
+	w.int(int64(r.GPUMemory))
+	w.int(int64(r.GPUUtilization))
+	flags := flag(r.RuntimeCensored) | flag(r.MemoryCensored)<<1
+	for t, word := range r.Words {
+		flags |= flag(word == word) << (2 + t)
+	}
+	w.uint(flags)
+	for _, word := range r.Words {
+		if word == word {
+			w.b = binary.LittleEndian.AppendUint64(w.b, math.Float64bits(word))
+		}
+	}
 	w.uint(uint64(len(r.Inputs)))
 	for _, in := range r.Inputs {
 		w.b = binary.LittleEndian.AppendUint32(w.b, uint32(in.ID))
@@ -222,20 +234,33 @@ func (d *reader) time() time.Time {
 	return time.Unix(seconds, int64(nanos%1e9)).UTC()
 }
 
+// mostWord bounds the logarithm of a word: none is as large, or small.
+const mostWord = 100
+
 func (d *reader) run() *Run {
 	r := &Run{
 		Sequence: d.uint(),
 		ID:       d.text(), Name: d.text(), Outcome: predictor.Outcome(d.text()),
 		Submitted: d.time(), Finished: d.time(),
-		Runtime: time.Duration(d.int()), Memory: predictor.Bytes(d.int()),
-		Ask: Ask{RuntimeWord: time.Duration(d.int()), MemoryWord: predictor.Bytes(d.int())},
+		measure: measure{
+			Runtime: time.Duration(d.int()), Memory: predictor.Bytes(d.int()), CPU: predictor.Milli(d.int()),
+			GPUMemory: predictor.Bytes(d.int()), GPUUtilization: predictor.Milli(d.int()),
+		},
 	}
-	if r.Runtime < shortest || max(r.Runtime, r.RuntimeWord) > predictor.MaxDuration || r.RuntimeWord < 0 ||
-		min(r.Memory, r.MemoryWord) < 0 || max(r.Memory, r.MemoryWord) > predictor.MaxMemory {
+	if !r.measure.valid() {
 		d.fail("run %s: an amount is out of range", r.ID)
 	}
 	flags := d.uint()
 	r.RuntimeCensored, r.MemoryCensored = flags&1 != 0, flags&2 != 0
+	for t := range r.Words {
+		r.Words[t] = noWord
+		if flags>>(2+t)&1 == 1 {
+			r.Words[t] = math.Float64frombits(binary.LittleEndian.Uint64(d.bytes(8)))
+			if !(math.Abs(r.Words[t]) <= mostWord) { // NaN as well
+				d.fail("run %s: a word is out of range", r.ID)
+			}
+		}
+	}
 	r.Inputs = make([]Input, d.count(4+1+8))
 	for i := range r.Inputs {
 		b := d.bytes(4 + 1 + 8)
@@ -245,7 +270,6 @@ func (d *reader) run() *Run {
 		}
 		r.Inputs[i] = Input{InputID(binary.LittleEndian.Uint32(b)), InputKind(b[4]), x}
 	}
-	r.LogRuntime, r.LogMemory = LogSeconds(r.Runtime), LogBytes(r.Memory)
-	r.LogRuntimeWord, r.LogMemoryWord = LogSeconds(r.RuntimeWord), LogBytes(r.MemoryWord)
+	r.values()
 	return r
 }

@@ -78,12 +78,9 @@ func FuzzJob(f *testing.F) {
 // checkAsk checks that what a job asks for can be computed with.
 func checkAsk(t *testing.T, a features.Ask) {
 	t.Helper()
-	if a.RuntimeWord < 0 || a.RuntimeWord > predictor.MaxDuration || a.MemoryWord < 0 || a.MemoryWord > predictor.MaxMemory {
-		t.Errorf("asks for %v and %v", a.RuntimeWord, a.MemoryWord)
-	}
-	for _, x := range []float64{a.LogRuntimeWord, a.LogMemoryWord} {
-		if math.IsNaN(x) || math.IsInf(x, 0) {
-			t.Errorf("the logarithm of what it asks for is %g", x)
+	for target, word := range a.Words {
+		if math.Abs(word) > 100 { // NaN is none
+			t.Errorf("the logarithm of its word on target %d is %g", target, word)
 		}
 	}
 	if !slices.IsSortedFunc(a.Inputs, func(a, b features.Input) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID)) }) {
@@ -153,8 +150,10 @@ func checkView(t *testing.T, v features.View) {
 			t.Errorf("level %d: %d runs", level, len(runs))
 		}
 		for _, r := range runs {
-			if math.IsNaN(r.LogRuntime) || math.IsInf(r.LogRuntime, 0) || math.IsNaN(r.LogMemory) || math.IsInf(r.LogMemory, 0) {
-				t.Errorf("level %d: run %s took e^%g s and e^%g bytes", level, r.ID, r.LogRuntime, r.LogMemory)
+			for target, v := range r.Values {
+				if !(math.Abs(v.Log) <= 100) { // NaN as well
+					t.Errorf("level %d: run %s took e^%g of target %d", level, r.ID, v.Log, target)
+				}
 			}
 			if r.Runtime < time.Millisecond || r.Runtime > predictor.MaxDuration || r.Memory < 0 || r.Memory > predictor.MaxMemory {
 				t.Errorf("level %d: run %s took %v and %v", level, r.ID, r.Runtime, r.Memory)

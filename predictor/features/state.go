@@ -26,6 +26,7 @@ const (
 type State struct {
 	groups map[Key]*Group
 	runs   uint64 // observed so far
+	knows  [NumTargets]bool
 }
 
 // A Group is the latest runs of the jobs that have a Key in common.
@@ -40,6 +41,15 @@ func NewState() *State { return &State{groups: map[Key]*Group{}} }
 
 // Len returns how many groups there are.
 func (s *State) Len() int { return len(s.groups) }
+
+// Knows reports whether any run has told of a target.
+func (s *State) Knows(t Target) bool { return s.knows[t] }
+
+func (s *State) learnOf(run *Run) {
+	for t, v := range run.Values {
+		s.knows[t] = s.knows[t] || v.Known
+	}
+}
 
 // Group returns the group of a key, nil if none of its jobs has finished.
 func (s *State) Group(k Key) *Group {
@@ -62,9 +72,11 @@ func (s *State) Observe(r *predictor.JobRecord, keys *Keys, before func(*Run)) (
 	if old := s.find(r.ID, keys); old != nil {
 		run.Sequence = old.Sequence
 		*old = *run
+		s.learnOf(run)
 		return old, false
 	}
 	before(run)
+	s.learnOf(run)
 	s.runs++
 	run.Sequence = s.runs
 	for _, k := range keys {

@@ -130,7 +130,7 @@ func TestStateRefusesAmounts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, amount := range []int64{int64(r.Runtime()), int64(r.PeakMemory), int64(r.RuntimeLimit), int64(r.Requests.Memory)} {
+	for _, amount := range []int64{int64(r.Runtime()), int64(r.PeakMemory)} {
 		is := binary.AppendVarint(nil, amount)
 		if bytes.Count(b, is) != 1 {
 			t.Fatalf("%d is not there once", amount)
@@ -139,6 +139,18 @@ func TestStateRefusesAmounts(t *testing.T) {
 			changed := bytes.Replace(b, is, binary.AppendVarint(nil, bad), 1)
 			if err := features.NewState().UnmarshalBinary(changed); !errors.Is(err, predictor.ErrDamaged) {
 				t.Errorf("%d in place of %d: %v, want %v", bad, amount, err, predictor.ErrDamaged)
+			}
+		}
+	}
+	bits := func(x float64) []byte { return binary.LittleEndian.AppendUint64(nil, math.Float64bits(x)) }
+	for _, word := range []float64{features.LogSeconds(r.RuntimeLimit), features.LogBytes(r.Requests.Memory)} {
+		if bytes.Count(b, bits(word)) != 1 {
+			t.Fatalf("word %g is not there once", word)
+		}
+		for _, bad := range []float64{math.NaN(), math.Inf(-1), 1000} {
+			changed := bytes.Replace(b, bits(word), bits(bad), 1)
+			if err := features.NewState().UnmarshalBinary(changed); !errors.Is(err, predictor.ErrDamaged) {
+				t.Errorf("word %g in place of %g: %v, want %v", bad, word, err, predictor.ErrDamaged)
 			}
 		}
 	}

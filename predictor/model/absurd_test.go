@@ -48,7 +48,8 @@ func absurd(random *rand.Rand, n int) []predictor.JobRecord {
 			},
 			Started: moment(), Finished: moment(), Attempts: int(amount()), OOMKills: random.IntN(3) - 1,
 			Outcome: pick(random, predictor.Succeeded, predictor.Succeeded, predictor.Succeeded, predictor.Failed, predictor.OOMKilled, predictor.DeadlineExceeded, predictor.Evicted, predictor.Cancelled, "", "exploded"),
-			Usage:   predictor.Usage{PeakMemory: predictor.Bytes(amount())},
+			Usage: predictor.Usage{PeakMemory: predictor.Bytes(amount()), PeakCPUCores: number(), CPUSeconds: pick(random, nil, new(number())),
+				PeakGPUMemory: predictor.Bytes(amount()), GPUUtilization: pick(random, nil, new(number()))},
 		}
 		if random.IntN(2) == 0 { // else it hardly ever starts before it finishes
 			r.Started = r.Submitted
@@ -65,8 +66,8 @@ func absurd(random *rand.Rand, n int) []predictor.JobRecord {
 // check checks what holds of every estimate, whatever was asked.
 func check(t *testing.T, what string, e *predictor.Estimate) {
 	t.Helper()
-	if !e.Runtime.Valid() || !e.PeakMemory.Valid() {
-		t.Errorf("%s: runtime %v, peak memory %v", what, e.Runtime, e.PeakMemory)
+	if !e.Runtime.Valid() || !e.PeakMemory.Valid() || !e.PeakCPU.Valid() || !e.PeakGPUMemory.Valid() || !e.GPUUtilization.Valid() || e.GPUUtilization.P99 > 1000 {
+		t.Errorf("%s: %+v", what, e)
 	}
 	if e.Runtime.IsZero() || e.MeanRuntime < 0 || e.MemoryRequest < 0 || e.Samples < 0 || e.Source == "" {
 		t.Errorf("%s: %+v", what, e)

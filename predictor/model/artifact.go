@@ -12,7 +12,7 @@ import (
 )
 
 // Schema is the version of the artifact's format that Encode writes.
-const Schema = 2
+const Schema = 3
 
 // magic starts every artifact.
 const magic = "RUNCASTM"

@@ -18,8 +18,9 @@ import (
 // hierarchy that an estimate rests on, and, for the upper quantiles, which decide how
 // many seconds an error costs, for each magnitude of the estimate.
 type calibration struct {
-	low  [features.NumLevels]scores // P10 and P50
-	high [magnitudes]scores         // P90 and P99
+	smallest float64                    // value at which the magnitudes begin
+	low      [features.NumLevels]scores // P10 and P50
+	high     [magnitudes]scores         // P90 and P99
 }
 
 const (
@@ -73,24 +74,24 @@ func (s *scores) level(nominal float64) float64 {
 }
 
 // of returns the scores that apply to a distribution, for the lower and the upper two
-// quantiles. smallest is the logarithm at which the magnitudes begin.
-func (c *calibration) of(d *distribution, smallest float64) [2]*scores {
+// quantiles.
+func (c *calibration) of(d *distribution) [2]*scores {
 	p90 := d.quantile(predictor.Levels[2])
-	return [2]*scores{&c.low[d.level], &c.high[int(min(max(p90-smallest, 0), magnitudes-1))]}
+	return [2]*scores{&c.low[d.level], &c.high[int(min(max(p90-c.smallest, 0), magnitudes-1))]}
 }
 
 // learn compares what d says with the value that came.
-func (c *calibration) learn(d *distribution, smallest, came float64) {
+func (c *calibration) learn(d *distribution, came float64) {
 	below := float32(d.below(came))
-	for _, s := range c.of(d, smallest) {
+	for _, s := range c.of(d) {
 		s.add(below)
 	}
 }
 
 // read returns the quantiles of d at the levels learned, in ascending order.
-func (c *calibration) read(d *distribution, smallest float64) [len(predictor.Levels)]float64 {
+func (c *calibration) read(d *distribution) [len(predictor.Levels)]float64 {
 	var q [len(predictor.Levels)]float64
-	of := c.of(d, smallest)
+	of := c.of(d)
 	for i, nominal := range predictor.Levels {
 		q[i] = d.quantile(of[i/2].level(nominal))
 		if i > 0 {

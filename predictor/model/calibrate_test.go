@@ -19,20 +19,20 @@ func TestCalibrationCovers(t *testing.T) {
 	}
 	slices.SortFunc(d.points, comparePoints)
 	d.points = productLimit(d.points)
-	var c calibration
+	c := calibration{smallest: 2}
 	for _, spread := range []float64{2, 0.5} {
 		const warm, judged = 2 * latestScores, 20000
 		var covered [len(predictor.Levels)]float64
 		for i := range warm + judged {
 			came := 10 + spread*random.NormFloat64()
 			if i >= warm {
-				for l, q := range c.read(&d, 2) {
+				for l, q := range c.read(&d) {
 					if came <= q {
 						covered[l] += 1. / judged
 					}
 				}
 			}
-			c.learn(&d, 2, came)
+			c.learn(&d, came)
 		}
 		// Beyond its last point a distribution cannot reach.
 		most := (1 + math.Erf((d.points[199].log-10)/spread/math.Sqrt2)) / 2

@@ -117,8 +117,9 @@ func (c *codec) model(m *Model) {
 	c.time(&m.from)
 	c.time(&m.to)
 	c.float(&m.limits.overrun, 0, 1)
-	c.target(&m.runtime)
-	c.target(&m.memory)
+	for t := range m.targets {
+		c.target(&m.targets[t])
+	}
 }
 
 func (c *codec) target(t *target) {

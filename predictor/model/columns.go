@@ -60,11 +60,11 @@ func (f *filler) group(t *target, runs []*features.Run, now time.Time, origin fl
 	var n, last, three, sum, squares, weight float64
 	age := 1.0
 	for _, r := range slices.Backward(runs) {
-		o := t.of(r)
-		if !o.known || o.censored {
+		came := t.of(r)
+		if !came.Known || came.Censored {
 			continue
 		}
-		v := o.log - origin
+		v := came.Log - origin
 		if n == 0 {
 			last = v
 		}
@@ -93,11 +93,8 @@ func (f *filler) group(t *target, runs []*features.Run, now time.Time, origin fl
 
 // ask writes the user's word and the inputs.
 func (f *filler) ask(t *target, a *features.Ask, origin float64) {
-	if word, ok := t.word(a); ok {
-		f.put(word, word-origin)
-	} else {
-		f.put(math.NaN(), math.NaN())
-	}
+	word := t.word(a)
+	f.put(word, word-origin)
 	for _, id := range features.Requests {
 		f.put(a.Input(id))
 	}

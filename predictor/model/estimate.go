@@ -18,17 +18,33 @@ func (m *Model) Estimate(s *predictor.JobSpec) predictor.Estimate {
 	q := m.question(s)
 	e := m.estimateRuntime(q, s)
 	m.estimateMemory(q, &e)
+	e.PeakCPU = estimate(m, features.CPU, q, predictor.Milli(1000))
+	e.PeakGPUMemory = estimate(m, features.GPUMemory, q, predictor.Bytes(1))
+	e.GPUUtilization = estimate(m, features.GPUUtilization, q, predictor.Milli(1000)).Capped(1000)
 	return e
 }
 
+// estimate returns the quantiles of a target in a unit.
+func estimate[T ~int64](m *Model, of features.Target, q *question, unit T) (amounts predictor.Quantiles[T]) {
+	t := &m.targets[of]
+	p := m.pool(t, q)
+	defer p.release()
+	if !p.empty() {
+		d := t.distribution(p, q)
+		amounts = quantiles(t.calibration.read(&d), unit)
+	}
+	return amounts
+}
+
 func (m *Model) estimateRuntime(q *question, s *predictor.JobSpec) predictor.Estimate {
-	p := m.pool(&m.runtime, q)
+	t := &m.targets[features.Runtime]
+	p := m.pool(t, q)
 	defer p.release()
 	e := unknown(s)
 	if !p.empty() {
-		d := m.runtime.distribution(p, q)
+		d := t.distribution(p, q)
 		e = predictor.Estimate{
-			Runtime:     quantiles(m.runtime.calibration.read(&d, m.runtime.smallest), time.Second),
+			Runtime:     quantiles(t.calibration.read(&d), time.Second),
 			MeanRuntime: scale(d.mean(), time.Second),
 			Samples:     d.exact, Cold: cold(q),
 			Source: features.Levels[d.level].Describe(s) + ": " + d.family(),
@@ -41,11 +57,12 @@ func (m *Model) estimateRuntime(q *question, s *predictor.JobSpec) predictor.Est
 }
 
 func (m *Model) estimateMemory(q *question, e *predictor.Estimate) {
-	p := m.pool(&m.memory, q)
+	t := &m.targets[features.Memory]
+	p := m.pool(t, q)
 	defer p.release()
 	if !p.empty() {
-		d := m.memory.distribution(p, q)
-		e.PeakMemory = quantiles(m.memory.calibration.read(&d, m.memory.smallest), predictor.Bytes(1))
+		d := t.distribution(p, q)
+		e.PeakMemory = quantiles(t.calibration.read(&d), predictor.Bytes(1))
 		e.MemoryRequest = m.request(q, &d)
 	}
 }

@@ -17,7 +17,7 @@ const mostPast = 20
 func (m *Model) Explain(s *predictor.JobSpec) predictor.Explanation {
 	q := m.question(s)
 	x := predictor.Explanation{Estimate: m.Estimate(s)}
-	p := m.pool(&m.runtime, q)
+	p := m.pool(&m.targets[features.Runtime], q)
 	defer p.release()
 	d, known := p.distribution(), !p.empty()
 	for level, runs := range q.runs {
@@ -42,7 +42,7 @@ func (m *Model) Explain(s *predictor.JobSpec) predictor.Explanation {
 func summary(runs []*features.Run) (exact int, median time.Duration) {
 	points := make([]point, 0, len(runs))
 	for _, r := range runs {
-		points = append(points, point{r.LogRuntime, 1, r.RuntimeCensored})
+		points = append(points, point{features.LogSeconds(r.Runtime), 1, r.RuntimeCensored})
 		if !r.RuntimeCensored {
 			exact++
 		}

@@ -107,9 +107,9 @@ func (f *fit) try(t *target, runs []*features.Run, ask *features.Ask, came float
 	room.with, room.without = room.with[:0], room.without[:0]
 	age := 1.0
 	for _, r := range slices.Backward(runs) {
-		if o := t.of(r); o.known && !o.censored {
-			room.with = append(room.with, point{log: o.log + f.shift(&r.Ask, ask), weight: age})
-			room.without = append(room.without, point{log: o.log, weight: age * t.similarity(&r.Ask, ask)})
+		if v := t.of(r); v.Known && !v.Censored {
+			room.with = append(room.with, point{log: v.Log + f.shift(&r.Ask, ask), weight: age})
+			room.without = append(room.without, point{log: v.Log, weight: age * t.similarity(&r.Ask, ask)})
 			age *= ageing
 		}
 	}
@@ -130,8 +130,8 @@ func regress(t *target, runs []*features.Run) []column {
 	var rows []*features.Run
 	var values []float64
 	for _, r := range runs {
-		if o := t.of(r); o.known && !o.censored {
-			rows, values = append(rows, r), append(values, o.log)
+		if v := t.of(r); v.Known && !v.Censored {
+			rows, values = append(rows, r), append(values, v.Log)
 		}
 	}
 	if len(rows) < fewestRows {

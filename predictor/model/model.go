@@ -18,20 +18,20 @@ type Model struct {
 	from, to time.Time // first and last finish among them
 
 	history *features.State
-	runtime target
-	memory  target
+	targets [features.NumTargets]target
 	limits  limits
 }
 
 // New returns a model that has observed nothing. The seed is for the random choices
 // that the fit of its trees makes.
 func New(seed uint64) *Model {
-	return &Model{
-		seed:    seed,
-		history: features.NewState(),
-		runtime: target{quantity: runtimeQuantity, linear: regressions{}, tilt: newTilt(seed)},
-		memory:  target{quantity: memoryQuantity, linear: regressions{}},
+	m := &Model{seed: seed, history: features.NewState()}
+	for t := range m.targets {
+		m.targets[t] = target{quantity: quantities[t], linear: regressions{}}
+		m.targets[t].calibration.smallest = smallest[t]
 	}
+	m.targets[features.Runtime].tilt = newTilt(seed)
+	return m
 }
 
 // Records returns how many finished jobs the model has learned from, and when the
@@ -50,8 +50,9 @@ func (m *Model) Observe(r predictor.JobRecord) {
 	run, added := m.history.Observe(&r, &keys, func(run *features.Run) {
 		m.limits.learn(run, r.RuntimeLimit)
 		q := question{at: run.Submitted, keys: &keys, ask: &run.Ask, runs: m.history.View(&keys, run.Submitted)}
-		m.learn(&m.runtime, run, &q)
-		m.learn(&m.memory, run, &q)
+		for t := range m.targets {
+			m.learn(&m.targets[t], run, &q)
+		}
 	})
 	if !added {
 		return
@@ -67,25 +68,25 @@ func (m *Model) Observe(r predictor.JobRecord) {
 
 // learn compares what the model would have said with what came.
 func (m *Model) learn(t *target, run *features.Run, q *question) {
-	o := t.of(run)
-	if !o.known || o.censored {
+	came := t.of(run)
+	if !came.Known || came.Censored {
 		return
 	}
-	m.learnLinear(t, q, o.log)
+	m.learnLinear(t, q, came.Log)
 	p := m.pool(t, q)
 	defer p.release()
 	if p.empty() {
 		return
 	}
 	d := p.distribution()
-	if t.tilt.rows != nil || t.tilt.forest != nil { // never of memory
+	if t.tilt.rows != nil || t.tilt.forest != nil { // of the runtime
 		var x columns
 		q.columns(t, &d, &x)
-		t.tilt.learn(&d, &x, o.log)
+		t.tilt.learn(&d, &x, came.Log)
 		t.tilt.apply(&d, &x)
 	}
-	t.calibration.learn(&d, t.smallest, o.log)
-	t.backoff.learn(p, o.log)
+	t.calibration.learn(&d, came.Log)
+	t.backoff.learn(p, came.Log)
 }
 
 // limits knows whether kill limits are kept. In some histories they are not: they

@@ -87,6 +87,9 @@ var pools = sync.Pool{New: func() any { return new(pool) }}
 func (m *Model) pool(t *target, q *question) *pool {
 	p := pools.Get().(*pool)
 	p.target, p.values, p.uses, p.components = t, p.values[:0], p.uses[:0], p.components[:0]
+	if !m.history.Knows(t.Target) {
+		return p
+	}
 	clear(p.places[:])
 	rest := 1.0
 	for level, runs := range q.runs {
@@ -147,19 +150,18 @@ func (p *pool) enterHistory(c *component, q *question, runs []*features.Run, age
 	c.linear = fit != nil
 	age := 1.0
 	for _, r := range slices.Backward(runs) {
-		o := p.target.of(r)
-		if !o.known {
+		came := p.target.of(r)
+		if !came.Known {
 			continue
 		}
 		var v int32
 		if fit != nil {
 			shift := fit.shift(&r.Ask, q.ask)
-			o.log += shift
-			v = p.add(o, math.Exp(-math.Abs(shift)), nil, false)
+			v = p.add(came, shift, math.Exp(-math.Abs(shift)), nil, false)
 		} else if place, ok := p.place(r, false); ok {
 			v = *place - 1
 		} else {
-			v = p.add(o, p.target.similarity(&r.Ask, q.ask), r, false)
+			v = p.add(came, 0, p.target.similarity(&r.Ask, q.ask), r, false)
 			*place = v + 1
 		}
 		p.use(c, v, age)
@@ -172,21 +174,19 @@ func (p *pool) enterHistory(c *component, q *question, runs []*features.Run, age
 
 // enterRelative takes the runs for which the user had given a word, as a factor of it.
 func (p *pool) enterRelative(c *component, runs []*features.Run, ask *features.Ask) {
-	word, ok := p.target.word(ask)
-	if !ok || p.target.fixesWord(features.Levels[c.level]) {
+	word := p.target.word(ask)
+	if word != word || p.target.fixesWord(features.Levels[c.level]) { // NaN: none
 		return
 	}
 	age := 1.0
 	for _, r := range slices.Backward(runs) {
-		o := p.target.of(r)
-		said, ok := p.target.word(&r.Ask)
-		if !o.known || !ok {
+		came, said := p.target.of(r), p.target.word(&r.Ask)
+		if !came.Known || said != said {
 			continue
 		}
 		place, known := p.place(r, true)
 		if !known {
-			o.log += word - said
-			*place = p.add(o, 1, r, true) + 1
+			*place = p.add(came, word-said, 1, r, true) + 1
 		}
 		p.use(c, *place-1, age)
 		age *= ageing
@@ -203,8 +203,8 @@ func (p *pool) use(c *component, v int32, age float64) {
 	}
 }
 
-func (p *pool) add(o observation, similarity float64, r *features.Run, relative bool) int32 {
-	p.values = append(p.values, value{point{log: o.log, censored: o.censored}, similarity, r, relative})
+func (p *pool) add(came *features.Value, shift, similarity float64, r *features.Run, relative bool) int32 {
+	p.values = append(p.values, value{point{log: came.Log + shift, censored: came.Censored}, similarity, r, relative})
 	return int32(len(p.values) - 1)
 }
 

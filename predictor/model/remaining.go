@@ -24,12 +24,13 @@ func (m *Model) Remaining(s *predictor.JobSpec, elapsed time.Duration) predictor
 	elapsed = min(elapsed, predictor.MaxDuration)
 	question := m.question(s)
 	question.deep = true
-	p := m.pool(&m.runtime, question)
+	t := &m.targets[features.Runtime]
+	p := m.pool(t, question)
 	defer p.release()
 	log := features.LogSeconds(elapsed)
 	var longer distribution
 	if !p.empty() {
-		d := m.runtime.distribution(p, question)
+		d := t.distribution(p, question)
 		longer = d.above(log)
 	}
 	var q [len(predictor.Levels)]float64

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/runcast/runcast/predictor"
+	"github.com/runcast/runcast/predictor/features"
 )
 
 // The policy of memory requests. One that is too large costs what is not used; one that
@@ -29,7 +30,8 @@ const (
 
 // request returns what a job should ask for, where d is what is known of its peak.
 func (m *Model) request(q *question, d *distribution) predictor.Bytes {
-	high := d.quantile(m.memory.calibration.of(d, m.memory.smallest)[1].level(requestLevel))
+	t := &m.targets[features.Memory]
+	high := d.quantile(t.calibration.of(d)[1].level(requestLevel))
 	spread := max(high-d.quantile(0.5), 0)
 	own := m.ownPeaks(q)
 	if own.measured >= trusted && !d.linear { // a regression may know of larger inputs

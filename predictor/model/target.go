@@ -3,7 +3,6 @@ package model
 import (
 	"math"
 
-	"github.com/runcast/runcast/predictor"
 	"github.com/runcast/runcast/predictor/features"
 )
 
@@ -19,59 +18,29 @@ type target struct {
 
 // A quantity is how a target is read.
 type quantity struct {
-	// of returns what a run tells.
-	of func(*features.Run) observation
-	// word returns the user's own word, if there is one.
-	word func(*features.Ask) (log float64, ok bool)
-	// fixesWord reports whether all jobs of a level's group have the same word.
+	features.Target
+	// fixesWord reports whether all jobs of a level's group have the same word; nil if
+	// there never is one.
 	fixesWord func(features.Level) bool
-	// smallest is the value at which the magnitudes of the calibration begin.
-	smallest float64
 }
 
-// An observation is the logarithm of a run's value, or of a lower bound on it if
-// censored; nothing unless known.
-type observation struct {
-	log             float64
-	known, censored bool
+var quantities = [features.NumTargets]quantity{
+	{features.Runtime, features.Level.FixesLimit},
+	{features.Memory, features.Level.FixesRequests},
+	{features.CPU, features.Level.FixesRequests},
+	{features.GPUMemory, nil},
+	{features.GPUUtilization, nil},
 }
 
-var runtimeQuantity = quantity{
-	of: func(r *features.Run) observation {
-		return observe(r.LogRuntime, r.Outcome, r.RuntimeCensored)
-	},
-	word:      func(a *features.Ask) (float64, bool) { return a.LogRuntimeWord, a.RuntimeWord > 0 },
-	fixesWord: features.Level.FixesLimit,
-	smallest:  2, // 7 s
-}
+// smallest is where the magnitudes of a target's calibration begin: 7 s, 8 MiB, 7
+// thousandths of a core, 64 MiB, a thousandth of the time.
+var smallest = [features.NumTargets]float64{2, 16, -5, 18, -7}
 
-var memoryQuantity = quantity{
-	of: func(r *features.Run) observation {
-		if r.Memory <= 0 {
-			return observation{}
-		}
-		if r.MemoryCensored {
-			return observation{log: r.LogMemory, known: true, censored: true}
-		}
-		return observe(r.LogMemory, r.Outcome, r.RuntimeCensored)
-	},
-	word:      func(a *features.Ask) (float64, bool) { return a.LogMemoryWord, a.MemoryWord > 0 },
-	fixesWord: features.Level.FixesRequests,
-	smallest:  16, // 8 MiB
-}
+// of returns what a run tells.
+func (q *quantity) of(r *features.Run) *features.Value { return &r.Values[q.Target] }
 
-// observe tells what an unfinished run says. One that was stopped from outside (a
-// limit, an eviction, the kernel) would have gone on: its value is a lower bound,
-// and independent of what would have come, as Kaplan and Meier ask. One that failed
-// or was cancelled ended for a reason of its own, most often early: it says nothing
-// of those that succeed. On KTH, taking these for lower bounds makes the mean error
-// 14 % larger.
-func observe(log float64, o predictor.Outcome, censored bool) observation {
-	if o == predictor.Failed || o == predictor.Cancelled {
-		return observation{}
-	}
-	return observation{log, true, censored}
-}
+// word returns the user's own word, NaN if there is none.
+func (q *quantity) word(a *features.Ask) float64 { return a.Words[q.Target] }
 
 // kernelWidth is how far apart two inputs, on their logarithmic scale, make one run
 // count 1/e for the other: a factor of 1.65. From 0.25 to 1 the traces differ little.
@@ -85,10 +54,8 @@ const farthest = 20
 // What only one of them has does not count.
 func (q *quantity) similarity(a, b *features.Ask) float64 {
 	distance := 0.0
-	if x, ok := q.word(a); ok {
-		if y, ok := q.word(b); ok {
-			distance = math.Abs(x - y)
-		}
+	if d := math.Abs(q.word(a) - q.word(b)); d > 0 { // not NaN
+		distance = d
 	}
 	for i, j := 0, 0; i < len(a.Inputs) && j < len(b.Inputs); {
 		x, y := &a.Inputs[i], &b.Inputs[j]

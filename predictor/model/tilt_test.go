@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/runcast/runcast/predictor"
+	"github.com/runcast/runcast/predictor/features"
 )
 
 // hourly is a history in which jobs take ten times as long when they are submitted
@@ -73,7 +74,7 @@ func TestDecodedTreesSayTheSame(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if read.runtime.tilt.forest == nil {
+	if read.targets[features.Runtime].tilt.forest == nil {
 		t.Fatal("the forest was lost")
 	}
 	if err := read.Encode(&decoded); err != nil {
@@ -116,8 +117,8 @@ func TestTiltKeepsMassAndOrder(t *testing.T) {
 		for i := range x {
 			x[i] = float32(10 * random.NormFloat64())
 		}
-		said := m.runtime.tilt.forest.Predict(x[:])
-		m.runtime.tilt.apply(&d, &x)
+		said := m.targets[features.Runtime].tilt.forest.Predict(x[:])
+		m.targets[features.Runtime].tilt.apply(&d, &x)
 		for _, p := range d.points {
 			if !(p.weight >= -1e-12) {
 				t.Fatalf("weight %g", p.weight)

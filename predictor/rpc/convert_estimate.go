@@ -68,12 +68,23 @@ func fromBytes(v *violations, field string, x float64) predictor.Bytes {
 	return predictor.Bytes(math.Round(x))
 }
 
+func fromMilli(v *violations, field string, x float64) predictor.Milli {
+	if !(math.Abs(x) < math.MaxInt64/1000) { // NaN as well
+		v.add(field, "a number below 9e15")
+		return 0
+	}
+	return predictor.MilliOf(x)
+}
+
 func toEstimate(e *predictor.Estimate) *pb.Estimate {
 	return &pb.Estimate{
 		RuntimeSeconds:     toRuntime(e.Runtime),
 		MeanRuntimeSeconds: seconds(e.MeanRuntime),
 		PeakMemoryBytes:    toQuantiles(e.PeakMemory, bytesValue),
 		MemoryRequestBytes: int64(e.MemoryRequest),
+		PeakCpuCores:       toQuantiles(e.PeakCPU, predictor.Milli.Float64),
+		PeakGpuMemoryBytes: toQuantiles(e.PeakGPUMemory, bytesValue),
+		GpuUtilization:     toQuantiles(e.GPUUtilization, predictor.Milli.Float64),
 		Source:             e.Source,
 		Samples:            toInt32(e.Samples),
 		Cold:               e.Cold,
@@ -83,14 +94,17 @@ func toEstimate(e *predictor.Estimate) *pb.Estimate {
 
 func fromEstimate(v *violations, m *pb.Estimate) predictor.Estimate {
 	return predictor.Estimate{
-		Runtime:       fromRuntime(v, "runtime_seconds", m.GetRuntimeSeconds()),
-		MeanRuntime:   fromSeconds(v, "mean_runtime_seconds", m.GetMeanRuntimeSeconds()),
-		PeakMemory:    fromQuantiles(v, "peak_memory_bytes", m.GetPeakMemoryBytes(), fromBytes),
-		MemoryRequest: predictor.Bytes(m.GetMemoryRequestBytes()),
-		Source:        m.GetSource(),
-		Samples:       int(m.GetSamples()),
-		Cold:          m.GetCold(),
-		Model:         m.GetModel(),
+		Runtime:        fromRuntime(v, "runtime_seconds", m.GetRuntimeSeconds()),
+		MeanRuntime:    fromSeconds(v, "mean_runtime_seconds", m.GetMeanRuntimeSeconds()),
+		PeakMemory:     fromQuantiles(v, "peak_memory_bytes", m.GetPeakMemoryBytes(), fromBytes),
+		MemoryRequest:  predictor.Bytes(m.GetMemoryRequestBytes()),
+		PeakCPU:        fromQuantiles(v, "peak_cpu_cores", m.GetPeakCpuCores(), fromMilli),
+		PeakGPUMemory:  fromQuantiles(v, "peak_gpu_memory_bytes", m.GetPeakGpuMemoryBytes(), fromBytes),
+		GPUUtilization: fromQuantiles(v, "gpu_utilization", m.GetGpuUtilization(), fromMilli),
+		Source:         m.GetSource(),
+		Samples:        int(m.GetSamples()),
+		Cold:           m.GetCold(),
+		Model:          m.GetModel(),
 	}
 }
 

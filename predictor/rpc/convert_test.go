@@ -44,6 +44,8 @@ func (f filler) fill(v reflect.Value) {
 		*p = quantiles[time.Duration](f)
 	case *predictor.Quantiles[predictor.Bytes]:
 		*p = quantiles[predictor.Bytes](f)
+	case *predictor.Quantiles[predictor.Milli]:
+		*p = quantiles[predictor.Milli](f)
 	case *predictor.Feature:
 		if f.IntN(2) == 0 {
 			*p = predictor.Feature{Text: f.text()}

@@ -716,7 +716,7 @@ func (x *Usage) GetQuality() Quality {
 }
 
 // Quantile is one point of a predicted distribution. The unit is that of the
-// field it stands in: seconds or bytes.
+// field it stands in.
 type Quantile struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Between 0 and 1.
@@ -788,8 +788,14 @@ type Estimate struct {
 	Model string `protobuf:"bytes,7,opt,name=model,proto3" json:"model,omitempty"`
 	// What to ask for, for each pod; zero if unknown.
 	MemoryRequestBytes int64 `protobuf:"varint,8,opt,name=memory_request_bytes,json=memoryRequestBytes,proto3" json:"memory_request_bytes,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// Cores of the largest pod at its peak; empty if unknown.
+	PeakCpuCores []*Quantile `protobuf:"bytes,9,rep,name=peak_cpu_cores,json=peakCpuCores,proto3" json:"peak_cpu_cores,omitempty"`
+	// Framebuffer of the largest GPU; empty if unknown.
+	PeakGpuMemoryBytes []*Quantile `protobuf:"bytes,10,rep,name=peak_gpu_memory_bytes,json=peakGpuMemoryBytes,proto3" json:"peak_gpu_memory_bytes,omitempty"`
+	// Mean over GPUs and time, 0 to 1; empty if unknown.
+	GpuUtilization []*Quantile `protobuf:"bytes,11,rep,name=gpu_utilization,json=gpuUtilization,proto3" json:"gpu_utilization,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Estimate) Reset() {
@@ -878,6 +884,27 @@ func (x *Estimate) GetMemoryRequestBytes() int64 {
 	return 0
 }
 
+func (x *Estimate) GetPeakCpuCores() []*Quantile {
+	if x != nil {
+		return x.PeakCpuCores
+	}
+	return nil
+}
+
+func (x *Estimate) GetPeakGpuMemoryBytes() []*Quantile {
+	if x != nil {
+		return x.PeakGpuMemoryBytes
+	}
+	return nil
+}
+
+func (x *Estimate) GetGpuUtilization() []*Quantile {
+	if x != nil {
+		return x.GpuUtilization
+	}
+	return nil
+}
+
 var File_runcast_v1_job_proto protoreflect.FileDescriptor
 
 const file_runcast_v1_job_proto_rawDesc = "" +
@@ -944,7 +971,7 @@ const file_runcast_v1_job_proto_rawDesc = "" +
 	"\x10_gpu_utilization\"6\n" +
 	"\bQuantile\x12\x14\n" +
 	"\x05level\x18\x01 \x01(\x01R\x05level\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x01R\x05value\"\xcb\x02\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value\"\x8f\x04\n" +
 	"\bEstimate\x12=\n" +
 	"\x0fruntime_seconds\x18\x01 \x03(\v2\x14.runcast.v1.QuantileR\x0eruntimeSeconds\x120\n" +
 	"\x14mean_runtime_seconds\x18\x02 \x01(\x01R\x12meanRuntimeSeconds\x12@\n" +
@@ -953,7 +980,11 @@ const file_runcast_v1_job_proto_rawDesc = "" +
 	"\asamples\x18\x05 \x01(\x05R\asamples\x12\x12\n" +
 	"\x04cold\x18\x06 \x01(\bR\x04cold\x12\x14\n" +
 	"\x05model\x18\a \x01(\tR\x05model\x120\n" +
-	"\x14memory_request_bytes\x18\b \x01(\x03R\x12memoryRequestBytes*\xb0\x01\n" +
+	"\x14memory_request_bytes\x18\b \x01(\x03R\x12memoryRequestBytes\x12:\n" +
+	"\x0epeak_cpu_cores\x18\t \x03(\v2\x14.runcast.v1.QuantileR\fpeakCpuCores\x12G\n" +
+	"\x15peak_gpu_memory_bytes\x18\n" +
+	" \x03(\v2\x14.runcast.v1.QuantileR\x12peakGpuMemoryBytes\x12=\n" +
+	"\x0fgpu_utilization\x18\v \x03(\v2\x14.runcast.v1.QuantileR\x0egpuUtilization*\xb0\x01\n" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11OUTCOME_SUCCEEDED\x10\x01\x12\x12\n" +
@@ -1011,12 +1042,15 @@ var file_runcast_v1_job_proto_depIdxs = []int32{
 	1,  // 11: runcast.v1.Usage.quality:type_name -> runcast.v1.Quality
 	7,  // 12: runcast.v1.Estimate.runtime_seconds:type_name -> runcast.v1.Quantile
 	7,  // 13: runcast.v1.Estimate.peak_memory_bytes:type_name -> runcast.v1.Quantile
-	4,  // 14: runcast.v1.JobSpec.FeaturesEntry.value:type_name -> runcast.v1.Feature
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	7,  // 14: runcast.v1.Estimate.peak_cpu_cores:type_name -> runcast.v1.Quantile
+	7,  // 15: runcast.v1.Estimate.peak_gpu_memory_bytes:type_name -> runcast.v1.Quantile
+	7,  // 16: runcast.v1.Estimate.gpu_utilization:type_name -> runcast.v1.Quantile
+	4,  // 17: runcast.v1.JobSpec.FeaturesEntry.value:type_name -> runcast.v1.Feature
+	18, // [18:18] is the sub-list for method output_type
+	18, // [18:18] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_runcast_v1_job_proto_init() }
