@@ -81,6 +81,9 @@ rules to compare with.
 		if err != nil {
 			return fmt.Errorf("%s: %w", args[0], err)
 		}
+		if result.LowerBound, err = sim.LowerBound(cluster, jobs); err != nil {
+			return fmt.Errorf("%s: %w", args[0], err)
+		}
 		r := simulation{filepath.Base(args[0]), policy, estimates, result}
 		if asJSON {
 			return printJSON(cmd, r)

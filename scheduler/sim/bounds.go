@@ -6,9 +6,19 @@ import (
 	"slices"
 )
 
-// lowerBound is the largest of several lower bounds on the mean flow time, in
-// seconds, that any schedule without preemption can reach, even with perfect
-// knowledge of the future. With several resources each gives bounds of its own.
+// LowerBound returns a mean flow time, in seconds, below which no schedule of the jobs
+// is that preempts nothing, even with perfect knowledge of the future. Jobs that fit
+// no node do not count; ErrNoJobs if no other is left. It takes about a second.
+func LowerBound(c Cluster, jobs []Job) (float64, error) {
+	r, err := newRun(Config{Cluster: c, Jobs: jobs, Policy: "fcfs"})
+	if err != nil {
+		return 0, err
+	}
+	return lowerBound(r.tasks, c.total()), nil
+}
+
+// lowerBound is the largest of several lower bounds. With several resources each
+// gives bounds of its own.
 func lowerBound(tasks []*task, total []int64) float64 {
 	var runtimes float64
 	for _, t := range tasks {

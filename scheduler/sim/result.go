@@ -18,7 +18,7 @@ type Result struct {
 	MeanBoundedSlow float64 `json:"mean_bounded_slowdown"` // threshold 10 s
 	Makespan        float64 `json:"makespan_seconds"`      // from the first submission to the last end
 	Utilization     float64 `json:"utilization"`           // 0..1 over the makespan, of the busiest resource
-	LowerBound      float64 `json:"lower_bound_seconds"`   // no schedule has a lower mean flow time
+	LowerBound      float64 `json:"lower_bound_seconds"`   // of the mean flow time; left to LowerBound, zero until then
 	PlanningSeconds float64 `json:"planning_seconds"`
 	ETA             ETA     `json:"eta"`
 }
@@ -59,7 +59,6 @@ func (r *run) result() Result {
 			res.Utilization = math.Max(res.Utilization, used[k]/float64(c)/res.Makespan)
 		}
 	}
-	res.LowerBound = lowerBound(r.tasks, r.Cluster.total())
 	res.ETA = r.eta()
 	return res
 }
