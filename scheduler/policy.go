@@ -49,9 +49,9 @@ type Policy struct {
 // of the workload.
 func DefaultPolicy() Policy {
 	return Policy{
-		SizeExponent:         0.5,
-		AgeingTime:           12 * time.Hour,
-		OverdueAfter:         14, // a week
+		SizeExponent:         0.25,
+		AgeingTime:           24 * time.Hour,
+		OverdueAfter:         2,
 		Reservations:         1,
 		FirmWithin:           2 * time.Minute, // costs nothing on KTH-SP2; 5 minutes cost up to 1.3 % of mean flow time, no bound at least 2.5 %
 		DeadlineReservations: 16,

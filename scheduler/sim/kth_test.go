@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/runcast/runcast/collector/trace"
+	"github.com/runcast/runcast/scheduler"
 )
 
 // traceJobs reads a public trace, or skips the test where there is none. The
@@ -68,5 +69,41 @@ func TestPublishedSchedules(t *testing.T) {
 					100*(got.MeanFlow/c.flow-1), 100*(got.MeanBoundedSlow/c.slowdown-1))
 			}
 		})
+	}
+}
+
+// TestPlanOnKTH holds the plan, as the cluster runs it, to what it reaches on the same
+// log: close to perfect knowledge, and nobody waits much longer than under EASY.
+func TestPlanOnKTH(t *testing.T) {
+	if testing.Short() {
+		t.Skip("replays a year of jobs six times")
+	}
+	jobs := traceJobs(t, "KTH-SP2-1996-2.1-cln.swf.gz")
+	plan := scheduler.DefaultPolicy()
+	plan.ForecastEffort = 0
+	replay := func(policy, predictor string) Result {
+		p, err := NewPredictor(predictor, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := Run(Config{Cluster: Processors(100), Jobs: jobs, Policy: policy, Predictor: p, Plan: plan})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s, %s: mean flow %.0f s, largest %.0f s, bounded slowdown %.2f", policy, predictor, got.MeanFlow, got.MaxFlow, got.MeanBoundedSlow)
+		return got
+	}
+	easy, oracle := replay("easy", "request"), replay("runcast", "oracle")
+	if oracle.MeanFlow > 12_900 || oracle.MeanBoundedSlow > 25 {
+		t.Error("with perfect estimates: expected a mean flow of at most 12,900 s and a bounded slowdown of at most 25")
+	}
+	for _, predictor := range []string{"request", "noise:0.5", "noise:1", "noise:1.5"} {
+		got := replay("runcast", predictor)
+		if got.MeanFlow > 1.08*oracle.MeanFlow {
+			t.Errorf("%s: the mean flow is %.1f %% above that of perfect estimates", predictor, 100*(got.MeanFlow/oracle.MeanFlow-1))
+		}
+		if got.MaxFlow > 1.5*easy.MaxFlow {
+			t.Errorf("%s: the largest flow is %.2f times EASY's", predictor, got.MaxFlow/easy.MaxFlow)
+		}
 	}
 }
