@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -74,7 +75,7 @@ func (p *process) run(ctx context.Context) (err error) {
 	g.Go(func() error { return p.server.Run(ctx) })
 	if p.cfg.MetricsAddress != "none" {
 		g.Go(func() error {
-			return prefixed("metrics_address: ", serveHTTP(ctx, &http.Server{Addr: p.cfg.MetricsAddress, Handler: p.handler()}, "", ""))
+			return prefixed("metrics_address: ", serveHTTP(ctx, &http.Server{Addr: p.cfg.MetricsAddress, Handler: p.handler()}, nil))
 		})
 	}
 	for _, loop := range p.loops {
@@ -119,8 +120,8 @@ func probe(checks map[string]func() error) http.Handler {
 	})
 }
 
-// serveHTTP serves until ctx ends, over TLS if certFile is set.
-func serveHTTP(ctx context.Context, s *http.Server, certFile, keyFile string) error {
+// serveHTTP serves until ctx ends, over TLS if there is a certificate.
+func serveHTTP(ctx context.Context, s *http.Server, cert *certificate) error {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.Addr)
 	if err != nil {
 		return err
@@ -134,8 +135,9 @@ func serveHTTP(ctx context.Context, s *http.Server, certFile, keyFile string) er
 		}
 	})
 	defer stop()
-	if certFile != "" {
-		err = s.ServeTLS(l, certFile, keyFile)
+	if cert != nil {
+		s.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: cert.get}
+		err = s.ServeTLS(l, "", "")
 	} else {
 		err = s.Serve(l)
 	}

@@ -159,12 +159,10 @@ func (p *process) addPredictor(models predictor.Models, history predictor.Histor
 	p.server.RegisterEstimator(live)
 	p.loop("predictor", live.Run, nil, func() error {
 		s := live.State()
-		if s.Model.Version == "" && s.Err == nil {
-			return nil // nothing is trained yet; asked, it says so
-		} else if s.Model.Version == "" {
-			return s.Err
+		if s.Model.Version != "" || s.Vacant { // asked for an estimate without a model, it says so
+			return nil
 		}
-		return nil
+		return cmp.Or(s.Err, errors.New("not known yet which model is in service"))
 	})
 	return live, nil
 }
@@ -202,8 +200,12 @@ func (p *process) addScheduler(est predictor.Estimator) error {
 			return nil
 		})
 	if w := s.Webhook; w.Listen != "" {
+		cert, err := newCertificate(w.CertFile, w.KeyFile, p.log)
+		if err != nil {
+			return fmt.Errorf("scheduler.webhook: %w", err)
+		}
 		p.loop("webhook", func(ctx context.Context) error {
-			return serveHTTP(ctx, &http.Server{Addr: w.Listen, Handler: kube.NewWebhook(p.log)}, w.CertFile, w.KeyFile)
+			return serveHTTP(ctx, &http.Server{Addr: w.Listen, Handler: kube.NewWebhook(p.log)}, cert)
 		}, nil, nil)
 	}
 	return nil

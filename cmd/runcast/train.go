@@ -24,8 +24,8 @@ func newTrain(*globals) *cobra.Command {
 		Short: "Train once, and publish the model unless it is worse than the one in service",
 		Long: `Read the history of a collector or of a store file, fit a model, judge it by a
 walk-forward replay of the newest fifth beside the model in service, and publish
-it unless it is worse there. Exit status 0 also if the model in service stays;
-what was decided, and why, is printed.`,
+it unless it is worse there. Exit status 0 also if the model in service stays, or if
+no job has run yet; what was decided, and why, is printed.`,
 		GroupID: "processes",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -55,11 +55,18 @@ what was decided, and why, is printed.`,
 			}
 			info, err := train.Train(cmd.Context(), history, models, train.Training{Seed: seed, Now: time.Now})
 			published := err == nil
-			if err != nil && !errors.Is(err, predictor.ErrNotBetter) {
+			switch {
+			case errors.Is(err, train.ErrNothingToJudge):
+				info.Reason = "nothing to train on yet: no job has run"
+			case err != nil && !errors.Is(err, predictor.ErrNotBetter):
 				return failed(err)
 			}
 			if asJSON {
 				return printJSON(cmd, map[string]any{"published": published, "model": info})
+			}
+			if info.Version == "" {
+				fmt.Fprintln(cmd.OutOrStdout(), info.Reason)
+				return nil
 			}
 			verb := "published"
 			if !published {

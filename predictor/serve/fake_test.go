@@ -128,6 +128,15 @@ func stream[T any](ctx context.Context, s *server, open func(context.Context) it
 	}
 }
 
+func (s *server) Champion(ctx context.Context) (predictor.ModelInfo, error) {
+	ctx, cancel := s.connect(ctx)
+	defer cancel(nil)
+	if err := context.Cause(ctx); err != nil {
+		return predictor.ModelInfo{}, err
+	}
+	return s.Store.Champion(ctx)
+}
+
 func (s *server) Watch(ctx context.Context) iter.Seq2[predictor.ModelInfo, error] {
 	s.mu.Lock()
 	s.watches = append(s.watches, time.Now())

@@ -5,6 +5,7 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -28,6 +29,7 @@ type Live struct {
 
 	current atomic.Pointer[follower] // nil until the first model is loaded
 	failing atomic.Pointer[error]    // why the champion cannot be had, nil if it can
+	vacant  atomic.Bool              // models has said that there is no champion
 }
 
 // Options of a Live.
@@ -69,6 +71,10 @@ func (l *Live) Run(ctx context.Context) error {
 	retry := backoff{}
 	for ctx.Err() == nil {
 		l.failing.Store(nil)
+		if l.current.Load() == nil { // a watch tells of a champion only
+			_, err := l.models.Champion(ctx)
+			l.vacant.Store(errors.Is(err, predictor.ErrNoModel))
+		}
 		for info, err := range l.models.Watch(ctx) {
 			if err == nil {
 				err = l.adopt(ctx, info, &followers)
@@ -183,6 +189,7 @@ func (l *Live) ready(n int, job func(int) *predictor.JobSpec) (*follower, error)
 // State is where a Live stands, for health checks and metrics.
 type State struct {
 	Model    predictor.ModelInfo // in service; zero if none is
+	Vacant   bool                // there is no champion: when last asked, Models said so
 	Sequence uint64              // last entry of the log that it has learned from
 	// LastRecord is when the job of that entry finished, Lag how long after that the
 	// entry arrived. Both are zero until one has arrived since the model was loaded.
@@ -198,6 +205,8 @@ func (l *Live) State() State {
 	var s State
 	if f := l.current.Load(); f != nil {
 		s = f.state()
+	} else {
+		s.Vacant = l.vacant.Load()
 	}
 	if err := l.failing.Load(); err != nil {
 		s.Err = *err

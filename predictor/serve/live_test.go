@@ -24,6 +24,9 @@ func (p process) wantState(t *testing.T, version string, sequence uint64, err er
 	if s.Model.Version != version || s.Sequence != sequence || !errors.Is(s.Err, err) || err == nil && s.Err != nil {
 		t.Fatalf("model %q at sequence %d, %v; want %q at %d, %v", s.Model.Version, s.Sequence, s.Err, version, sequence, err)
 	}
+	if vacant := version == "" && err == nil; s.Vacant != vacant {
+		t.Fatalf("vacant: %t, want %t", s.Vacant, vacant)
+	}
 	if version != "" {
 		if e := p.estimate(t); e.Model != version {
 			t.Fatalf("the estimate is of model %q, want %q", e.Model, version)
