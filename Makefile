@@ -22,6 +22,14 @@ help: ## list the targets
 build: ## build bin/runcast and bin/runcast-demo
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
 
+IMAGE := ghcr.io/runcast/runcast:0.1.0
+BASE :=
+
+.PHONY: image
+image: ## write bin/runcast-image.tar, a container image, without a container engine: IMAGE names it, BASE is what it stands on
+	mkdir -p bin
+	cd deploy/image && go run . -source ../.. -o ../../bin/runcast-image.tar -tag $(IMAGE) -base "$(BASE)"
+
 .PHONY: test
 test: ## vet and unit tests: no cluster, no network
 	go vet ./...
@@ -46,9 +54,10 @@ lint: $(BUF) $(GOLANGCI_LINT) ## golangci-lint, buf lint
 	$(BUF) lint
 
 .PHONY: generate
-generate: $(BUF) $(PROTOC_GEN_GO) $(PROTOC_GEN_GO_GRPC) ## write the Go beside the .proto files, and docs/commands.md
+generate: $(BUF) $(PROTOC_GEN_GO) $(PROTOC_GEN_GO_GRPC) ## write the Go beside the .proto files, docs/commands.md, and what the chart renders (builds helm)
 	PATH="$(dir $(PROTOC_GEN_GO)):$(dir $(PROTOC_GEN_GO_GRPC)):$$PATH" $(BUF) generate --template proto/buf.gen.yaml
 	go test ./cmd/runcast -run '^TestCommandsDoc$$' -count=1 -update
+	go test -tags chart ./deploy -count=1 -update
 
 .PHONY: breaking
 breaking: $(BUF) ## the wire contract is compatible with that of main, on main with the commit before
@@ -61,8 +70,9 @@ breaking: $(BUF) ## the wire contract is compatible with that of main, on main w
 
 .PHONY: verify
 verify: lint generate breaking ## lint; what is generated, formatting and go.mod are as committed; breaking
-	git diff --exit-code -- proto docs/commands.md
+	git diff --exit-code -- proto docs/commands.md docs/install.md deploy
 	test -z "$$(gofmt -l .)"
+	cd deploy/image && go vet . && go test .
 	go mod tidy -diff
 
 # A tool is built under a temporary name first: an interrupted build leaves nothing.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -30,7 +31,7 @@ type check struct {
 }
 
 func newDoctor(g *globals) *cobra.Command {
-	var path string
+	var path, component string
 	cmd := &cobra.Command{
 		Use:   "doctor --config FILE",
 		Short: "Check the configuration, the cluster and Prometheus, and say what to mend",
@@ -43,6 +44,9 @@ store. It changes nothing. Exit status 1 if something has to be mended.`,
 			if path == "" {
 				return usagef(cmd, "expected --config FILE")
 			}
+			if !slices.Contains([]string{"collector", "scheduler", "up"}, component) {
+				return usagef(cmd, "--component: expected collector, scheduler or up, got %q", component)
+			}
 			cfg, err := loadConfig(path)
 			if err != nil {
 				return err
@@ -50,9 +54,11 @@ store. It changes nothing. Exit status 1 if something has to be mended.`,
 			ctx, cancel := context.WithTimeout(cmd.Context(), time.Minute)
 			defer cancel()
 			checks := []check{{subject: "configuration", ok: true, finding: path}, checkServer(&cfg)}
-			checks = append(checks, checkKubernetes(ctx, &cfg)...)
-			checks = append(checks, checkPrometheus(ctx, g.log, &cfg)...)
-			checks = append(checks, checkStore(ctx, &cfg))
+			checks = append(checks, checkKubernetes(ctx, &cfg, component)...)
+			if component != "scheduler" {
+				checks = append(checks, checkPrometheus(ctx, g.log, &cfg)...)
+				checks = append(checks, checkStore(ctx, &cfg))
+			}
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 			bad := 0
 			for _, c := range checks {
@@ -76,17 +82,21 @@ store. It changes nothing. Exit status 1 if something has to be mended.`,
 		},
 	}
 	cmd.Flags().StringVar(&path, "config", "", "configuration `file` (YAML)")
+	cmd.Flags().StringVar(&component, "component", "up", "check what this `process` needs: collector, scheduler, or up, which is all")
 	return cmd
 }
 
-// rights are what collector and scheduler ask of the API server.
-var rights = []authv1.ResourceAttributes{
-	{Group: "batch", Resource: "jobs", Verb: "watch"},
-	{Group: "batch", Resource: "jobs", Verb: "patch"},
-	{Resource: "pods", Verb: "watch"},
-	{Resource: "nodes", Verb: "watch"},
-	{Group: "scheduling.k8s.io", Resource: "priorityclasses", Verb: "watch"},
-	{Group: "events.k8s.io", Resource: "events", Verb: "create"},
+// rights are what the processes ask of the API server.
+var rights = []struct {
+	authv1.ResourceAttributes
+	scheduler bool // the scheduler alone needs it; else both do
+}{
+	{ResourceAttributes: authv1.ResourceAttributes{Group: "batch", Resource: "jobs", Verb: "watch"}},
+	{ResourceAttributes: authv1.ResourceAttributes{Resource: "pods", Verb: "watch"}},
+	{ResourceAttributes: authv1.ResourceAttributes{Resource: "nodes", Verb: "watch"}},
+	{ResourceAttributes: authv1.ResourceAttributes{Group: "scheduling.k8s.io", Resource: "priorityclasses", Verb: "watch"}},
+	{authv1.ResourceAttributes{Group: "batch", Resource: "jobs", Verb: "patch"}, true},
+	{authv1.ResourceAttributes{Group: "events.k8s.io", Resource: "events", Verb: "create"}, true},
 }
 
 // checkServer looks at the TLS files and whether the address may do without.
@@ -98,7 +108,7 @@ func checkServer(cfg *Config) check {
 	return c
 }
 
-func checkKubernetes(ctx context.Context, cfg *Config) []check {
+func checkKubernetes(ctx context.Context, cfg *Config, component string) []check {
 	const subject = "Kubernetes"
 	if cfg.Kubernetes.Disabled {
 		return []check{{subject: subject, ok: true, finding: "left out by kubernetes.disabled"}}
@@ -116,7 +126,9 @@ func checkKubernetes(ctx context.Context, cfg *Config) []check {
 		out[0].fix = "from 1.36 on a suspended Job's requests can be changed; on this one Runcast orders jobs and leaves requests alone"
 	}
 	for _, r := range rights {
-		out = append(out, checkRight(ctx, client, r))
+		if component != "collector" || !r.scheduler {
+			out = append(out, checkRight(ctx, client, r.ResourceAttributes))
+		}
 	}
 	return out
 }

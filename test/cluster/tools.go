@@ -51,20 +51,23 @@ var tools = []tool{
 		{"prometheus", "github.com/prometheus/prometheus/cmd/prometheus"},
 		{"promtool", "github.com/prometheus/prometheus/cmd/promtool"},
 	}},
+	{"helm", []string{"-ldflags=-s -w"}, []program{
+		{"helm", "helm.sh/helm/v4/cmd/helm"},
+	}},
 }
 
 // Binaries gives the path of each built program by its name: etcd, kube-apiserver,
-// kube-controller-manager, kube-scheduler, kwok, kube-state-metrics, prometheus, promtool.
+// kube-controller-manager, kube-scheduler, kwok, kube-state-metrics, prometheus, promtool, helm.
 type Binaries map[string]string
 
-// Tools returns the programs of the control plane and builds those that are missing: some fifteen minutes
-// on two cores the first time, no time at all after that.
+// Tools returns the programs of the named folders under tools/, by default all, and builds those that are
+// missing: some fifteen minutes on two cores the first time, no time at all after that.
 //
 // They are kept in the folder $RUNCAST_TOOLS, or else runcast/tools in the user's cache folder, under
 // names that follow from their go.mod, go.sum, Go version and flags. A build that is killed leaves
 // nothing that could be taken for a program, and of two builds at once one waits for the other.
 // The working directory must be inside this project: that is where the modules are found.
-func Tools(ctx context.Context, log *slog.Logger) (Binaries, error) {
+func Tools(ctx context.Context, log *slog.Logger, names ...string) (Binaries, error) {
 	cache, err := toolsCache()
 	if err != nil {
 		return nil, err
@@ -78,8 +81,16 @@ func Tools(ctx context.Context, log *slog.Logger) (Binaries, error) {
 	}
 	source := filepath.Join(filepath.Dir(gomod), "test", "cluster", "tools")
 
+	for _, name := range names {
+		if !slices.ContainsFunc(tools, func(t tool) bool { return t.name == name }) {
+			return nil, fmt.Errorf("no tool %q", name)
+		}
+	}
 	binaries := Binaries{}
 	for _, t := range tools {
+		if len(names) > 0 && !slices.Contains(names, t.name) {
+			continue
+		}
 		module := filepath.Join(source, t.name)
 		version, err := goEnv(ctx, module, "GOVERSION")
 		if err != nil {

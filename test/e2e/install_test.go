@@ -1,0 +1,578 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/discovery/cached/memory"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/restmapper"
+	"sigs.k8s.io/yaml"
+
+	"github.com/runcast/runcast/predictor"
+	"github.com/runcast/runcast/predictor/jobspec"
+	"github.com/runcast/runcast/predictor/rpc"
+	"github.com/runcast/runcast/test/cluster"
+)
+
+// TestInstall installs the chart by helm and plays the kubelet for its pods: what their
+// containers say runs with the files that they mount, as their service accounts, and
+// does its work without being refused anything.
+func TestInstall(t *testing.T) {
+	w := newWorld(t)
+	if err := w.AddNodes(w.ctx, cluster.Node{Name: "n", CPUs: 64, Memory: "256Gi", GPUs: 8, Labels: map[string]string{poolLabel: "queued"}}); err != nil {
+		t.Fatal(err)
+	}
+	w.namespace("queued", nil)
+	w.namespace(runcastNamespace, map[string]string{"pod-security.kubernetes.io/enforce": "restricted"})
+	i := &installation{world: w}
+	for _, story := range []struct {
+		name string
+		play func(*installation)
+	}{
+		{"the API server takes every manifest", validManifests},
+		{"all components do their work as their service accounts", componentsWork},
+		{"a dead scheduler holds no job", nothingHeld},
+		{"nobody may do more than its part", leastPrivilege},
+		{"upgrade and rollback keep the store and the certificates", keeps},
+		{"one pod has the rights of all", onePod},
+		{"uninstalled, only the store is left, and is found again", uninstalled},
+	} {
+		ok := t.Run(story.name, func(t *testing.T) {
+			outer := w.T
+			defer func() { w.T = outer }()
+			w.T = t
+			story.play(i)
+		})
+		if !ok {
+			t.FailNow() // each story stands on those before
+		}
+	}
+}
+
+const (
+	runcastNamespace = "runcast"
+	chart            = "../../deploy/chart"
+)
+
+func (w *world) namespace(name string, labels map[string]string) {
+	w.Helper()
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}
+	if _, err := w.Client().CoreV1().Namespaces().Create(w.ctx, ns, metav1.CreateOptions{}); err != nil {
+		w.Fatal(err)
+	}
+}
+
+// An installation is the release "runcast" of the chart.
+type installation struct {
+	*world
+	processes []string // names of those that were run
+}
+
+// helm runs helm as the administrator.
+func (i *installation) helm(args ...string) string {
+	i.Helper()
+	binaries, err := cluster.Tools(i.ctx, slog.New(slog.DiscardHandler), "helm")
+	if err != nil {
+		i.Fatal(err)
+	}
+	cmd := exec.CommandContext(i.ctx, binaries["helm"], append(args, "--namespace="+runcastNamespace)...)
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+i.Kubeconfig(), "HOME="+i.TempDir())
+	out, err := cmd.Output()
+	if err != nil {
+		i.Fatalf("helm %v: %v\n%s", args, err, stderrOf(err))
+	}
+	return string(out)
+}
+
+// values are those of this control plane.
+func (i *installation) values(more ...string) []string {
+	set := append([]string{
+		"config.prometheus.url=" + i.PrometheusURL(), "config.prometheus.scrape_interval=2s",
+		"config.collector.lag=5s", "config.collector.history_lag=" + historyLag.String(), "config.collector.backfill=1h",
+		"config.scheduler.replan=2s", "config.train.every=1h",
+	}, more...)
+	return []string{"--set=" + strings.Join(set, ",")}
+}
+
+// foreign are the groups whose kinds are optional.
+var foreign = []string{"monitoring.coreos.com", "cert-manager.io"}
+
+// validManifests has the API server validate what the chart renders, unknown fields
+// included, and the pods against the Pod Security Standard.
+func validManifests(i *installation) {
+	files, err := filepath.Glob("../../deploy/testdata/*.values.yaml")
+	if err != nil || len(files) == 0 {
+		i.Fatal(err, files)
+	}
+	mapper := restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(i.Client().Discovery()))
+	client, err := dynamic.NewForConfig(i.RESTConfig(cluster.AdminToken))
+	if err != nil {
+		i.Fatal(err)
+	}
+	dryRun := metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict}
+	for _, file := range append(files, "") {
+		args := []string{"template", "runcast", chart, "--api-versions=monitoring.coreos.com/v1"}
+		if file != "" {
+			args = append(args, "--values="+file)
+		}
+		objects, pods := 0, 0
+		for doc := range strings.SplitSeq(i.helm(args...), "\n---\n") {
+			var object unstructured.Unstructured
+			if err := yaml.Unmarshal([]byte(doc), &object.Object); err != nil {
+				i.Fatalf("%s: %v", file, err)
+			}
+			kind := object.GroupVersionKind()
+			mapping, err := mapper.RESTMapping(kind.GroupKind(), kind.Version)
+			if meta.IsNoMatchError(err) && slices.Contains(foreign, kind.Group) {
+				continue
+			} else if err != nil {
+				i.Errorf("%s: %s %s: %v", file, kind.Kind, object.GetName(), err)
+				continue
+			}
+			var resource dynamic.ResourceInterface = client.Resource(mapping.Resource)
+			if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
+				resource = client.Resource(mapping.Resource).Namespace(object.GetNamespace())
+			}
+			if _, err := resource.Create(i.ctx, &object, dryRun); err != nil {
+				i.Errorf("%s: %s %s: %v", file, kind.Kind, object.GetName(), err)
+			}
+			objects++
+			if pod := podOf(i.T, object); pod != nil {
+				if _, err := i.Client().CoreV1().Pods(runcastNamespace).Create(i.ctx, pod, dryRun); err != nil {
+					i.Errorf("%s: pod of %s %s: %v", file, kind.Kind, object.GetName(), err)
+				}
+				pods++
+			}
+		}
+		i.Logf("%s: %d objects and %d pods are valid", file, objects, pods)
+	}
+}
+
+// podOf is the pod that a workload would make; nil if it is none.
+func podOf(t *testing.T, object unstructured.Unstructured) *corev1.Pod {
+	t.Helper()
+	path := []string{"spec", "template"}
+	if object.GetKind() == "CronJob" {
+		path = []string{"spec", "jobTemplate", "spec", "template"}
+	}
+	template, ok, err := unstructured.NestedMap(object.Object, path...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !ok {
+		return nil
+	}
+	text, err := yaml.Marshal(template)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pod := &corev1.Pod{}
+	if err := yaml.UnmarshalStrict(text, pod); err != nil {
+		t.Fatal(err)
+	}
+	pod.GenerateName = object.GetName() + "-"
+	return pod
+}
+
+// componentsWork installs the release and has it do the main job: a webhook that
+// suspends, a scheduler that releases, a collector that records, a training, and
+// estimates of its model.
+func componentsWork(i *installation) {
+	i.helm(append([]string{"install", "runcast", chart}, i.values()...)...)
+	i.run("collector", "collector")
+	i.run("predictor", "predictor")
+	i.run("scheduler-0", "scheduler")
+	i.run("scheduler-1", "scheduler")
+	i.redirectWebhook("scheduler-0")
+
+	runs := few(rand.New(rand.NewPCG(1, 1)), "installed", 4)
+	i.submit(runs)
+	i.await("the jobs to end", time.Minute, func() bool { return i.allOver("queued", runs) })
+	i.checkReleases(runs) // suspended by the webhook, released once
+	i.history = i.dialTLS("collector").History()
+	i.poll("their records", time.Minute, func() error { return i.haveRecords(runs, true) })
+
+	out, err := i.command(i.ctx, "train", "train").CombinedOutput()
+	if err != nil || !strings.HasPrefix(string(out), "published ") {
+		i.Fatalf("train: %v\n%s", err, out)
+	}
+	spec, _ := jobspec.FromJob(runs[0].job("queued", "queued", "gpu"), 0)
+	i.poll("an estimate of its model", time.Minute, func() error {
+		e, err := i.dialTLS("predictor").Estimator().Estimate(i.ctx, []predictor.JobSpec{spec})
+		if err == nil && e[0].Samples == 0 {
+			err = fmt.Errorf("%+v", e[0])
+		}
+		return err
+	})
+	lease, err := i.Client().CoordinationV1().Leases(runcastNamespace).Get(i.ctx, "runcast-scheduler", metav1.GetOptions{})
+	if err != nil || *lease.Spec.HolderIdentity == "" {
+		i.Errorf("nobody leads: %v", err)
+	}
+	i.nothingForbidden()
+}
+
+// submit creates the runs as users do who leave the suspending to the webhook.
+func (i *installation) submit(runs []run) {
+	i.Helper()
+	for n := range runs {
+		job := runs[n].job("queued", "queued", "gpu")
+		job.Spec.Suspend = nil
+		if _, err := i.Client().BatchV1().Jobs("queued").Create(i.ctx, job, metav1.CreateOptions{}); err != nil {
+			i.Fatal(err)
+		}
+	}
+}
+
+// nothingHeld kills the schedulers and with them the webhook: jobs start at once.
+func nothingHeld(i *installation) {
+	i.kill("scheduler-0")
+	i.kill("scheduler-1")
+	runs := few(rand.New(rand.NewPCG(2, 2)), "unqueued", 2)
+	i.submit(runs)
+	i.await("jobs to end without Runcast", time.Minute, func() bool { return i.allOver("queued", runs) })
+}
+
+// leastPrivilege asks the API server what the service accounts may.
+func leastPrivilege(i *installation) {
+	for _, tt := range []struct {
+		account, namespace, verb, group, resource, name string
+		allowed                                         bool
+	}{
+		{"collector", "queued", "watch", "batch", "jobs", "", true},
+		{"collector", "queued", "patch", "batch", "jobs", "", false},
+		{"collector", "queued", "get", "", "secrets", "", false},
+		{"collector", runcastNamespace, "update", "coordination.k8s.io", "leases", "runcast-scheduler", false},
+		{"scheduler", "queued", "patch", "batch", "jobs", "", true},
+		{"scheduler", "queued", "create", "batch", "jobs", "", false},
+		{"scheduler", "queued", "delete", "batch", "jobs", "", false},
+		{"scheduler", "queued", "delete", "", "pods", "", false},
+		{"scheduler", "queued", "get", "", "secrets", "", false},
+		{"scheduler", runcastNamespace, "get", "", "secrets", "", false},
+		{"scheduler", runcastNamespace, "update", "coordination.k8s.io", "leases", "runcast-scheduler", true},
+		{"scheduler", runcastNamespace, "update", "coordination.k8s.io", "leases", "another", false},
+		{"scheduler", "kube-system", "update", "coordination.k8s.io", "leases", "runcast-scheduler", false},
+		{"predictor", "queued", "list", "batch", "jobs", "", false},
+		{"predictor", runcastNamespace, "get", "", "secrets", "", false},
+		{"train", "queued", "list", "", "pods", "", false},
+	} {
+		review, err := i.Client().AuthorizationV1().SubjectAccessReviews().Create(i.ctx, &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+			User: "system:serviceaccount:" + runcastNamespace + ":runcast-" + tt.account, Groups: []string{"system:serviceaccounts", "system:authenticated"},
+			ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: tt.namespace, Verb: tt.verb, Group: tt.group, Resource: tt.resource, Name: tt.name},
+		}}, metav1.CreateOptions{})
+		if err != nil {
+			i.Fatal(err)
+		}
+		if review.Status.Allowed != tt.allowed {
+			i.Errorf("%s may %s %s %s in %s: %t, want %t", tt.account, tt.verb, tt.resource, tt.name, tt.namespace, review.Status.Allowed, tt.allowed)
+		}
+	}
+}
+
+// kept is what must be the same after an upgrade.
+func (i *installation) kept() string {
+	i.Helper()
+	claim, err := i.Client().CoreV1().PersistentVolumeClaims(runcastNamespace).Get(i.ctx, "runcast-store", metav1.GetOptions{})
+	if err != nil {
+		i.Fatal(err)
+	}
+	secret, err := i.Client().CoreV1().Secrets(runcastNamespace).Get(i.ctx, "runcast-tls", metav1.GetOptions{})
+	if err != nil {
+		i.Fatal(err)
+	}
+	hook, err := i.Client().AdmissionregistrationV1().MutatingWebhookConfigurations().Get(i.ctx, "runcast", metav1.GetOptions{})
+	if err != nil {
+		i.Fatal(err)
+	}
+	if !bytes.Equal(hook.Webhooks[0].ClientConfig.CABundle, secret.Data["ca.crt"]) {
+		i.Error("the API server trusts another authority than the Secret's")
+	}
+	return fmt.Sprintf("claim %s, certificate %x", claim.UID, secret.Data["tls.crt"])
+}
+
+func keeps(i *installation) {
+	before := i.kept()
+	i.helm(append([]string{"upgrade", "runcast", chart}, i.values("store.size=20Gi", "predictor.replicas=3", "log.level=debug")...)...)
+	upgraded := i.kept()
+	i.helm("rollback", "runcast", "1")
+	if rolled := i.kept(); upgraded != before || rolled != before {
+		i.Errorf("%s\nupgraded: %s\nrolled back: %s", before, upgraded, rolled)
+	}
+}
+
+// onePod changes to mode up, on the same file.
+func onePod(i *installation) {
+	i.kill("predictor")
+	i.kill("collector")
+	i.helm(append([]string{"upgrade", "runcast", chart}, i.values("mode=up")...)...)
+	i.run("up", "up")
+	i.redirectWebhook("up")
+	i.history = i.dial("up").History()
+	before, err := i.records()
+	if err != nil || len(before) == 0 {
+		i.Errorf("%d jobs in the history of the other mode, %v", len(before), err)
+	}
+	runs := few(rand.New(rand.NewPCG(3, 3)), "onepod", 2)
+	i.submit(runs)
+	i.await("the jobs to end", time.Minute, func() bool { return i.allOver("queued", runs) })
+	i.checkReleases(runs)
+	i.poll("their records", time.Minute, func() error { return i.haveRecords(runs, true) })
+	i.kill("up")
+	i.nothingForbidden()
+}
+
+func uninstalled(i *installation) {
+	claims := i.Client().CoreV1().PersistentVolumeClaims(runcastNamespace)
+	before, err := claims.Get(i.ctx, "runcast-store", metav1.GetOptions{})
+	if err != nil {
+		i.Fatal(err)
+	}
+	i.helm("uninstall", "runcast")
+	if _, err := i.Client().AdmissionregistrationV1().MutatingWebhookConfigurations().Get(i.ctx, "runcast", metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+		i.Errorf("the webhook is left: %v", err)
+	}
+	i.helm(append([]string{"install", "runcast", chart}, i.values()...)...)
+	if after, err := claims.Get(i.ctx, "runcast-store", metav1.GetOptions{}); err != nil || after.UID != before.UID {
+		i.Errorf("the store is not the one from before: %v", err)
+	}
+}
+
+// run starts the container of a component's pod as a process and waits until it is ready.
+func (i *installation) run(name, component string) {
+	i.Helper()
+	ports, err := cluster.FreePorts("grpc", "http", "webhook")
+	if err != nil {
+		i.Fatal(err)
+	}
+	for port, n := range ports {
+		i.address[name+"/"+port] = fmt.Sprintf("127.0.0.1:%d", n)
+	}
+	i.address[name] = i.address[name+"/grpc"]
+	i.processes = append(i.processes, name)
+	cmd := i.command(i.ctx, name, component)
+	if err := i.Add(i.ctx, name, cmd.Path, cmd.Args[1:], "http://"+i.address[name+"/http"]+"/readyz"); err != nil {
+		i.Fatal(err)
+	}
+}
+
+// command is what the container of a component's pod runs, its files in a folder here
+// instead of /, its peers on loopback.
+func (i *installation) command(ctx context.Context, name, component string) *exec.Cmd {
+	i.Helper()
+	pod := i.pod(component)
+	root := filepath.Join(i.Dir, "root-"+name)
+	for _, v := range pod.Spec.Volumes {
+		for _, mount := range pod.Spec.Containers[0].VolumeMounts {
+			if mount.Name == v.Name {
+				i.mount(name, component, v, filepath.Join(root, mount.MountPath))
+			}
+		}
+	}
+	var args []string
+	for _, arg := range pod.Spec.Containers[0].Args {
+		for _, dir := range []string{"/etc/runcast", "/var/lib/runcast", "/var/cache/runcast"} {
+			arg = strings.ReplaceAll(arg, "="+dir, "="+root+dir)
+		}
+		args = append(args, i.onLoopback(arg))
+	}
+	return exec.CommandContext(ctx, i.binary, args...)
+}
+
+// pod is what the workload of a component would make.
+func (i *installation) pod(component string) *corev1.Pod {
+	i.Helper()
+	name, apps := "runcast-"+component, i.Client().AppsV1()
+	var template corev1.PodTemplateSpec
+	switch component {
+	case "train":
+		cron, err := i.Client().BatchV1().CronJobs(runcastNamespace).Get(i.ctx, name, metav1.GetOptions{})
+		if err != nil {
+			i.Fatal(err)
+		}
+		template = cron.Spec.JobTemplate.Spec.Template
+	case "collector", "up":
+		set, err := apps.StatefulSets(runcastNamespace).Get(i.ctx, name, metav1.GetOptions{})
+		if err != nil {
+			i.Fatal(err)
+		}
+		template = set.Spec.Template
+	default:
+		deployment, err := apps.Deployments(runcastNamespace).Get(i.ctx, name, metav1.GetOptions{})
+		if err != nil {
+			i.Fatal(err)
+		}
+		template = deployment.Spec.Template
+	}
+	return &corev1.Pod{ObjectMeta: template.ObjectMeta, Spec: template.Spec}
+}
+
+// mount puts what a volume holds into a folder.
+func (i *installation) mount(name, component string, v corev1.Volume, dir string) {
+	i.Helper()
+	content := map[string][]byte{}
+	switch {
+	case v.PersistentVolumeClaim != nil: // the same for all of its pods
+		if err := os.MkdirAll(filepath.Join(i.Dir, v.PersistentVolumeClaim.ClaimName), 0o755); err != nil {
+			i.Fatal(err)
+		}
+		return
+	case v.Secret != nil:
+		secret, err := i.Client().CoreV1().Secrets(runcastNamespace).Get(i.ctx, v.Secret.SecretName, metav1.GetOptions{})
+		if err != nil {
+			i.Fatal(err)
+		}
+		content = secret.Data
+	case v.ConfigMap != nil:
+		config, err := i.Client().CoreV1().ConfigMaps(runcastNamespace).Get(i.ctx, v.ConfigMap.Name, metav1.GetOptions{})
+		if err != nil {
+			i.Fatal(err)
+		}
+		for file, text := range config.Data {
+			content[file] = i.localConfig(name, component, text)
+		}
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		i.Fatal(err)
+	}
+	for file, text := range content {
+		if err := os.WriteFile(filepath.Join(dir, file), text, 0o600); err != nil {
+			i.Fatal(err)
+		}
+	}
+}
+
+// localConfig is runcast.yaml as it is for a process on this machine.
+func (i *installation) localConfig(name, component, text string) []byte {
+	i.Helper()
+	root := filepath.Join(i.Dir, "root-"+name)
+	text = strings.ReplaceAll(text, "/var/lib/runcast", filepath.Join(i.Dir, "runcast-store"))
+	for _, dir := range []string{"/etc/runcast", "/var/cache/runcast"} {
+		text = strings.ReplaceAll(text, " "+dir, " "+root+dir)
+	}
+	var config map[string]any
+	if err := yaml.Unmarshal([]byte(i.onLoopback(text)), &config); err != nil {
+		i.Fatal(err)
+	}
+	config["kubernetes"] = map[string]any{"kubeconfig": i.kubeconfigOf("runcast-" + component)}
+	config["metrics_address"] = i.address[name+"/http"]
+	config["server"].(map[string]any)["listen"] = i.address[name]
+	config["scheduler"].(map[string]any)["webhook"].(map[string]any)["listen"] = i.address[name+"/webhook"]
+	out, err := yaml.Marshal(config)
+	if err != nil {
+		i.Fatal(err)
+	}
+	return out
+}
+
+// onLoopback replaces the Services by the processes behind them.
+func (i *installation) onLoopback(text string) string {
+	for _, component := range []string{"collector", "predictor"} {
+		if address, ok := i.address[component]; ok {
+			text = strings.ReplaceAll(text, fmt.Sprintf("runcast-%s.%s.svc:7465", component, runcastNamespace), address)
+		}
+	}
+	return text
+}
+
+// kubeconfigOf authenticates a service account by a token that the API server gives out.
+func (i *installation) kubeconfigOf(account string) string {
+	i.Helper()
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: new(int64(3600))}}
+	token, err := i.Client().CoreV1().ServiceAccounts(runcastNamespace).CreateToken(i.ctx, account, request, metav1.CreateOptions{})
+	if err != nil {
+		i.Fatal(err)
+	}
+	admin, err := os.ReadFile(i.Kubeconfig())
+	if err != nil {
+		i.Fatal(err)
+	}
+	file := filepath.Join(i.Dir, account+".kubeconfig")
+	if err := os.WriteFile(file, bytes.ReplaceAll(admin, []byte(cluster.AdminToken), []byte(token.Status.Token)), 0o600); err != nil {
+		i.Fatal(err)
+	}
+	return file
+}
+
+// redirectWebhook has the API server call a process instead of the Service that there is
+// no network for. The authority that it trusts is the chart's.
+func (i *installation) redirectWebhook(name string) {
+	i.Helper()
+	hooks := i.Client().AdmissionregistrationV1().MutatingWebhookConfigurations()
+	hook, err := hooks.Get(i.ctx, "runcast", metav1.GetOptions{})
+	if err != nil {
+		i.Fatal(err)
+	}
+	url := "https://" + i.address[name+"/webhook"]
+	hook.Webhooks[0].ClientConfig = admissionv1.WebhookClientConfig{URL: &url, CABundle: hook.Webhooks[0].ClientConfig.CABundle}
+	if _, err := hooks.Update(i.ctx, hook, metav1.UpdateOptions{}); err != nil {
+		i.Fatal(err)
+	}
+	// The API server hears of it a little later.
+	job := few(rand.New(rand.NewPCG(0, 0)), "probe", 1)[0].job("queued", "queued", "gpu")
+	job.Spec.Suspend = nil
+	i.poll("the webhook to be called", 30*time.Second, func() error {
+		made, err := i.Client().BatchV1().Jobs("queued").Create(i.ctx, job, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		if err == nil && !suspended(made) {
+			err = errors.New("a queued Job is not suspended")
+		}
+		return err
+	})
+}
+
+// dialTLS connects as the components do.
+func (i *installation) dialTLS(name string) *rpc.Client {
+	i.Helper()
+	tls := filepath.Join(i.Dir, "root-"+name, "etc/runcast/tls")
+	c, err := rpc.Dial(rpc.ClientConfig{Target: i.address[name], Timeout: 10 * time.Second, TLS: &rpc.ClientTLS{
+		CAFile: filepath.Join(tls, "ca.crt"), CertFile: filepath.Join(tls, "tls.crt"), KeyFile: filepath.Join(tls, "tls.key"),
+	}}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		i.Fatal(err)
+	}
+	i.Cleanup(func() { c.Close() })
+	return c
+}
+
+// nothingForbidden reads from the API server's metrics that it refused nobody.
+func (i *installation) nothingForbidden() {
+	i.Helper()
+	metrics, err := i.Client().Discovery().RESTClient().Get().AbsPath("/metrics").DoRaw(i.ctx)
+	if err != nil {
+		i.Fatal(err)
+	}
+	for line := range strings.SplitSeq(string(metrics), "\n") {
+		if strings.HasPrefix(line, "apiserver_request_total{") && strings.Contains(line, `code="403"`) {
+			i.Errorf("refused: %s", line)
+		}
+	}
+	for _, name := range i.processes {
+		log, err := os.ReadFile(filepath.Join(i.Dir, name+".log"))
+		if err != nil {
+			i.Fatal(err)
+		}
+		if bytes.Contains(bytes.ToLower(log), []byte("forbidden")) {
+			i.Errorf("%s was forbidden something:\n%s", name, log)
+		}
+	}
+}
