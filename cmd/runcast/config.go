@@ -138,6 +138,9 @@ type ServerConfig struct {
 	// TLS is needed beyond loopback, unless Insecure says otherwise.
 	TLS      *ServerTLSConfig `json:"tls"`
 	Insecure bool             `json:"insecure"`
+	// Authorization is who may call what: kubernetes asks the API server who bears a
+	// token or a certificate, and what RBAC allows him; none lets in whom TLS does.
+	Authorization string `json:"authorization"`
 }
 
 // A ClientConfig is how a process reaches the others.
@@ -149,6 +152,9 @@ type ClientConfig struct {
 	// TLS is needed beyond loopback, unless Insecure says otherwise.
 	TLS      *ClientTLSConfig `json:"tls"`
 	Insecure bool             `json:"insecure"`
+	// TokenFile holds a service account's token for the audience runcast, sent with
+	// every call. Default: none.
+	TokenFile string `json:"token_file"`
 }
 
 // A ServerTLSConfig names PEM files, read anew when they change.
@@ -187,7 +193,7 @@ func defaultConfig() Config {
 			Replan:   model.Duration(5 * time.Second),
 			Election: ElectionConfig{LeaseDuration: model.Duration(15 * time.Second)},
 		},
-		Server:         ServerConfig{Listen: defaultServer},
+		Server:         ServerConfig{Listen: defaultServer, Authorization: "none"},
 		Client:         ClientConfig{Collector: defaultServer},
 		MetricsAddress: "127.0.0.1:9465",
 	}
@@ -245,6 +251,8 @@ func (c *Config) validate() error {
 		check(err == nil, fmt.Sprintf("%s: expected host:port, got %q", field, value))
 	}
 	address("server.listen", c.Server.Listen)
+	check(c.Server.Authorization == "none" || c.Server.Authorization == "kubernetes", fmt.Sprintf("server.authorization: expected none or kubernetes, got %q", c.Server.Authorization))
+	check(c.Server.Authorization != "kubernetes" || !c.Kubernetes.Disabled, "server.authorization: kubernetes, but kubernetes.disabled: expected one of them")
 	if c.MetricsAddress != "none" {
 		address("metrics_address", c.MetricsAddress)
 	}
@@ -279,7 +287,7 @@ func (c *Config) server() rpc.ServerConfig {
 }
 
 func (c *Config) client(target string) rpc.ClientConfig {
-	r := rpc.ClientConfig{Target: target, Insecure: c.Client.Insecure}
+	r := rpc.ClientConfig{Target: target, Insecure: c.Client.Insecure, TokenFile: c.Client.TokenFile}
 	if t := c.Client.TLS; t != nil {
 		r.TLS = &rpc.ClientTLS{CAFile: t.CAFile, CertFile: t.CertFile, KeyFile: t.KeyFile, ServerName: t.ServerName}
 	}

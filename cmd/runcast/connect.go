@@ -25,6 +25,7 @@ type remote struct {
 	caFile   string
 	certFile string
 	keyFile  string
+	token    string
 	insecure bool
 	timeout  time.Duration
 }
@@ -36,6 +37,7 @@ func (r *remote) flags(cmd *cobra.Command, process string) {
 	f.StringVar(&r.caFile, "ca-file", "", "PEM `file` of the authorities to trust; turns on TLS")
 	f.StringVar(&r.certFile, "cert-file", "", "PEM `file` of this client's certificate")
 	f.StringVar(&r.keyFile, "key-file", "", "PEM `file` of the certificate's key")
+	f.StringVar(&r.token, "token-file", "", "`file` with a token for the audience runcast (kubectl create token --audience runcast)")
 	f.BoolVar(&r.insecure, "insecure", false, "talk to a server beyond loopback without TLS")
 	f.DurationVar(&r.timeout, "timeout", 10*time.Second, "how long to wait for an answer")
 }
@@ -44,7 +46,7 @@ func (r *remote) dial(cmd *cobra.Command) (*rpc.Client, error) {
 	if r.timeout <= 0 {
 		return nil, usagef(cmd, "--timeout: expected a positive duration, got %s", r.timeout)
 	}
-	c := rpc.ClientConfig{Target: r.server, Insecure: r.insecure, Timeout: r.timeout}
+	c := rpc.ClientConfig{Target: r.server, Insecure: r.insecure, TokenFile: r.token, Timeout: r.timeout}
 	if r.caFile != "" || r.certFile != "" {
 		c.TLS = &rpc.ClientTLS{CAFile: r.caFile, CertFile: r.certFile, KeyFile: r.keyFile}
 	}
@@ -64,6 +66,8 @@ func (r *remote) failed(err error) error {
 		return fmt.Errorf("no answer from %s (is runcast %s running, or up?): %w", r.server, r.process, err)
 	case status.Code(err) == codes.DeadlineExceeded:
 		return fmt.Errorf("no answer from %s within %s: %w", r.server, r.timeout, err)
+	case status.Code(err) == codes.Unauthenticated:
+		return fmt.Errorf("%s: %w (see --token-file and --cert-file)", r.server, err)
 	case status.Code(err) == codes.Unimplemented:
 		return fmt.Errorf("%s does not answer this, runcast %s does, or up where it is not disabled: %w", r.server, r.process, err)
 	}

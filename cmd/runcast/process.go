@@ -46,7 +46,15 @@ func newProcess(g *globals, path string) (*process, error) {
 	}
 	p := &process{cfg: cfg, log: g.log, metrics: prometheus.NewRegistry(), alive: map[string]func() error{}, ready: map[string]func() error{}}
 	p.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	if p.server, err = rpc.NewServer(cfg.server(), g.log, p.metrics); err != nil {
+	server := cfg.server()
+	if cfg.Server.Authorization == "kubernetes" {
+		client, err := kubeClient(cfg.Kubernetes.Kubeconfig)
+		if err != nil {
+			return nil, fmt.Errorf("server.authorization: %w", err)
+		}
+		server.Access = newKubeAccess(client).allow
+	}
+	if p.server, err = rpc.NewServer(server, g.log, p.metrics); err != nil {
 		return nil, err
 	}
 	return p, nil

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"time"
 
 	"google.golang.org/grpc"
@@ -30,6 +31,9 @@ type ClientConfig struct {
 	TLS *ClientTLS
 	// Insecure allows to talk without TLS beyond loopback.
 	Insecure bool
+	// TokenFile, if set, holds a bearer token that is sent with every call; it is read
+	// for each, so that it may be renewed. Beyond loopback that needs TLS.
+	TokenFile string
 	// Timeout is the deadline of a unary call whose context has none. Streams have
 	// no deadline but their context's.
 	Timeout time.Duration
@@ -58,6 +62,9 @@ func (c *ClientConfig) validate() error {
 	}
 	if c.TLS == nil && !c.Insecure && !loopback(c.Target) {
 		return fmt.Errorf("connect to %s without TLS: set TLS, or insecure: true", c.Target)
+	}
+	if c.TokenFile != "" && c.TLS == nil && !loopback(c.Target) {
+		return fmt.Errorf("connect to %s with a token but without TLS: it would be sent in the clear", c.Target)
 	}
 	if c.Timeout < 0 || c.MaxReceiveBytes < 0 || c.KeepaliveTime < 0 || c.KeepaliveTimeout < 0 {
 		return errors.New("a limit is negative")
@@ -113,6 +120,12 @@ func dial(config ClientConfig, log *slog.Logger, options ...grpc.DialOption) (*C
 		if transport, err = newFileCredentials(config.TLS, log); err != nil {
 			return nil, fmt.Errorf("gRPC client: %w", err)
 		}
+	}
+	if config.TokenFile != "" {
+		if _, err := os.Stat(config.TokenFile); err != nil {
+			return nil, fmt.Errorf("gRPC client: token: %w", err)
+		}
+		options = append(options, grpc.WithPerRPCCredentials(tokenFile{config.TokenFile, config.TLS != nil}))
 	}
 	conn, err := grpc.NewClient(config.Target, append([]grpc.DialOption{
 		grpc.WithTransportCredentials(transport),

@@ -48,6 +48,9 @@ func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 	if err := ctx.Err(); err != nil { // the deadline passed on the way here
 		return nil, err
 	}
+	if err := s.admit(ctx, info.FullMethod, req); err != nil {
+		return nil, err
+	}
 	return handler(ctx, req)
 }
 
@@ -60,6 +63,7 @@ func (s *Server) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServ
 		}
 		err = s.conclude(stream.Context(), info.FullMethod, start, err)
 	}()
+	stream = &admittedStream{ServerStream: stream, server: s, method: info.FullMethod}
 	if !strings.HasPrefix(path.Base(info.FullMethod), "Watch") {
 		return handler(srv, stream)
 	}
@@ -87,9 +91,12 @@ func (s *Server) conclude(ctx context.Context, method string, start time.Time, e
 	st := toStatus(err)
 	s.metrics.requests.WithLabelValues(methodLabel(method), st.Code().String()).Inc()
 	level := slog.LevelDebug
-	switch st.Code() {
-	case codes.Internal, codes.Unknown, codes.DataLoss: // somebody has to look at it
+	var undecided *undecidedError
+	switch code := st.Code(); {
+	case code == codes.Internal, code == codes.Unknown, code == codes.DataLoss, errors.As(err, &undecided): // somebody has to look at it
 		level = slog.LevelError
+	case code == codes.Unauthenticated, code == codes.PermissionDenied:
+		level = slog.LevelWarn
 	}
 	if s.log.Enabled(ctx, level) {
 		attrs := []slog.Attr{

@@ -58,6 +58,9 @@ type ServerConfig struct {
 	// Insecure allows to listen without TLS beyond loopback: whoever reaches the
 	// address can read and write everything.
 	Insecure bool
+	// Access decides who may call what; health and reflection are for everyone. Nil
+	// lets everyone call everything who reaches the address, and whom TLS lets in.
+	Access Access
 	// MaxReceiveBytes is the largest message accepted, MaxSendBytes the largest
 	// sent. One job with all its fields at their limits is 5 MiB; a queue of
 	// 100,000 jobs is about 50 MiB.
@@ -87,6 +90,9 @@ func (c *ServerConfig) validate() error {
 	}
 	if c.TLS == nil && !c.Insecure && !loopback(c.Listen) {
 		return fmt.Errorf("listen on %s without TLS: set the TLS certificate and key files, or insecure: true, or listen on a loopback address", c.Listen)
+	}
+	if c.Access != nil && c.TLS == nil && !loopback(c.Listen) {
+		return fmt.Errorf("listen on %s with authorization but without TLS: tokens would be sent in the clear", c.Listen)
 	}
 	if c.MaxReceiveBytes < 0 || c.MaxSendBytes < 0 || c.KeepaliveTime < 0 || c.KeepaliveTimeout < 0 || c.MaxConnectionAge < 0 || c.StopTimeout < 0 {
 		return errors.New("a limit is negative")

@@ -59,6 +59,15 @@ func toStatus(err error) *status.Status {
 	if st, ok := status.FromError(err); ok { // nil, gRPC's own services, or a server behind this one
 		return st
 	}
+	var undecided *undecidedError
+	switch {
+	case errors.Is(err, ErrUnauthenticated):
+		return status.New(codes.Unauthenticated, err.Error())
+	case errors.Is(err, ErrForbidden):
+		return status.New(codes.PermissionDenied, err.Error())
+	case errors.As(err, &undecided):
+		return status.New(codes.Unavailable, "who may call cannot be decided now; the server's log tells more")
+	}
 	for _, c := range contextErrors {
 		if errors.Is(err, c.err) {
 			return status.New(c.code, c.err.Error())

@@ -50,10 +50,15 @@ func newAuthority(t *testing.T, name string) *authority {
 // issue writes a certificate for localhost under the name, and returns its files.
 func (a *authority) issue(t *testing.T, dir, name string) (certFile, keyFile string) {
 	t.Helper()
+	return a.issueUntil(t, dir, name, time.Now().Add(time.Hour))
+}
+
+func (a *authority) issueUntil(t *testing.T, dir, name string, end time.Time) (certFile, keyFile string) {
+	t.Helper()
 	key := newKey(t)
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, DNSNames: []string{"localhost"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: end,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
 	certFile, keyFile = filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
@@ -111,6 +116,8 @@ func TestTLS(t *testing.T) {
 	clientCert, clientKey := ca.issue(t, t.TempDir(), "client")
 	otherCert, otherKey := otherCA.issue(t, t.TempDir(), "other")
 
+	expiredCert, expiredKey := ca.issueUntil(t, t.TempDir(), "client", time.Now().Add(-time.Minute))
+
 	server := &ServerTLS{CertFile: serverCert, KeyFile: serverKey}
 	mutual := &ServerTLS{CertFile: serverCert, KeyFile: serverKey, ClientCAFile: ca.file}
 	anonymous := &ClientTLS{CAFile: ca.file}
@@ -129,6 +136,7 @@ func TestTLS(t *testing.T) {
 		"client without TLS":           {server, nil, codes.Unavailable},
 		"server without TLS":           {nil, anonymous, codes.Unavailable},
 		"client without certificate":   {mutual, anonymous, codes.Unavailable},
+		"client of yesterday":          {mutual, &ClientTLS{CAFile: ca.file, CertFile: expiredCert, KeyFile: expiredKey}, codes.Unavailable},
 		"client of another CA":         {mutual, &ClientTLS{CAFile: ca.file, CertFile: otherCert, KeyFile: otherKey}, codes.Unavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -218,6 +226,8 @@ func TestDialRefuses(t *testing.T) {
 		"no CA in the file":   {ClientConfig{Target: "x:1", TLS: &ClientTLS{CAFile: noPEM}}, "no PEM certificate"},
 		"certificate, no key": {ClientConfig{Target: "x:1", TLS: &ClientTLS{CertFile: certFile}}, "TLS certificate"},
 		"key, no certificate": {ClientConfig{Target: "x:1", TLS: &ClientTLS{KeyFile: keyFile}}, "TLS certificate"},
+		"token in the clear":  {ClientConfig{Target: "collector:7000", Insecure: true, TokenFile: certFile}, "in the clear"},
+		"no token":            {ClientConfig{Target: "localhost:7000", TokenFile: "none.token"}, "none.token"},
 		"bad target":          {ClientConfig{Target: "dns://localhost:x:y/\x00", Insecure: true}, "gRPC client"},
 	} {
 		if c, err := Dial(tt.config, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), tt.want) {
