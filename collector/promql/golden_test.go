@@ -30,9 +30,10 @@ var update = flag.Bool("update", false, "rewrite the expectations in testdata; r
 // server. A story is a comment, the series (load, in promqltest's language, from
 // second 0), perhaps a config, and commands with what they print:
 //
-//	ask TEMPLATE [names=a|b] [namespace=ml] at=SECONDS window=DURATION [from=S] [to=S]
+//	ask TEMPLATE [names=a|b] [namespace=ml] at=SECONDS window=DURATION [step=DURATION] [from=S] [to=S]
 //	finished from=SECONDS to=SECONDS
 //	usage    from=SECONDS to=SECONDS [api] [nopods]   usage of what finished finds
+//	workload kind=K name=N namespace=NS from=SECONDS to=SECONDS
 //	probe    at=SECONDS
 func TestStories(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
@@ -131,6 +132,13 @@ func perform(t *testing.T, s *Source, args []string) string {
 			t.Fatalf("%v: %v", args, err)
 		}
 		sc := scope{namespace: flags["namespace"], at: second("at"), window: time.Duration(window), from: second("from"), to: second("to")}
+		if flags["step"] != "" {
+			step, err := model.ParseDuration(flags["step"])
+			if err != nil {
+				t.Fatalf("%v: %v", args, err)
+			}
+			sc.step = time.Duration(step)
+		}
 		if flags["names"] != "" {
 			sc.names = strings.Split(flags["names"], "|")
 		}
@@ -169,6 +177,14 @@ func perform(t *testing.T, s *Source, args []string) string {
 			}
 		}
 		printUsage(t, &out, s, jobs)
+	case "workload":
+		used, err := s.WorkloadUsage(t.Context(), flags["namespace"], flags["kind"], flags["name"], second("from"), second("to"))
+		if err != nil {
+			t.Fatalf("%v: %v", args, err)
+		}
+		for _, u := range used {
+			fmt.Fprintf(&out, "%s %s %g cores %d bytes\n", clock(u.End), u.Container, u.CPUCores, u.Memory)
+		}
 	case "probe":
 		for _, f := range s.probe(t.Context(), second("at")) {
 			line := fmt.Sprintf("%-7s %s: %s %s", f.Level, f.Check, f.Found, f.Fix)

@@ -1,0 +1,13 @@
+package predictor
+
+import "time"
+
+// A ContainerUsage is what one container of a workload that keeps running has used
+// in one interval: in the pod, of all its replicas, that used most. Zero means not
+// measured.
+type ContainerUsage struct {
+	Container string
+	End       time.Time // of the interval
+	CPUCores  float64   // mean over the interval
+	Memory    Bytes     // peak in it
+}
