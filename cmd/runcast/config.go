@@ -4,13 +4,16 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/prometheus/common/model"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/runcast/runcast/collector/promql"
 	"github.com/runcast/runcast/predictor/rpc"
@@ -38,6 +41,8 @@ type Config struct {
 	Train     TrainConfig     `json:"train"`
 	Predictor PredictorConfig `json:"predictor"`
 	Scheduler SchedulerConfig `json:"scheduler"`
+
+	Recommender RecommenderConfig `json:"recommender"`
 
 	// Server is where this process answers gRPC, Client how it reaches the
 	// collector and the predictor; `up` needs no client.
@@ -112,6 +117,21 @@ type SchedulerConfig struct {
 	// Webhook serves the mutating webhook that suspends queued Jobs. Default: none,
 	// users suspend them.
 	Webhook WebhookConfig `json:"webhook"`
+}
+
+// A RecommenderConfig says what the VPA recommender may recommend and how its
+// replicas elect a leader.
+type RecommenderConfig struct {
+	// Disabled leaves it out of `up`.
+	Disabled bool `json:"disabled"`
+	// Interval is the longest time between two looks at all VerticalPodAutoscalers.
+	Interval model.Duration `json:"interval"`
+	// MaxAllowed bounds what a container is recommended where its policy has no
+	// maxAllowed: cpu and memory. Default: the largest node.
+	MaxAllowed corev1.ResourceList `json:"max_allowed"`
+	// Election names the Lease that chooses the acting replica. Default: none,
+	// there is one replica.
+	Election ElectionConfig `json:"election"`
 }
 
 // An ElectionConfig names a coordination.k8s.io Lease.
@@ -193,6 +213,10 @@ func defaultConfig() Config {
 			Replan:   model.Duration(5 * time.Second),
 			Election: ElectionConfig{LeaseDuration: model.Duration(15 * time.Second)},
 		},
+		Recommender: RecommenderConfig{
+			Interval: model.Duration(time.Minute),
+			Election: ElectionConfig{LeaseDuration: model.Duration(15 * time.Second)},
+		},
 		Server:         ServerConfig{Listen: defaultServer, Authorization: "none"},
 		Client:         ClientConfig{Collector: defaultServer},
 		MetricsAddress: "127.0.0.1:9465",
@@ -241,6 +265,7 @@ func (c *Config) validate() error {
 		{"collector.backfill", c.Collector.Backfill}, {"collector.window", c.Collector.Window}, {"collector.lag", c.Collector.Lag},
 		{"store.max_age", c.Store.MaxAge}, {"train.every", c.Train.Every}, {"scheduler.replan", c.Scheduler.Replan},
 		{"scheduler.election.lease_duration", c.Scheduler.Election.LeaseDuration},
+		{"recommender.interval", c.Recommender.Interval}, {"recommender.election.lease_duration", c.Recommender.Election.LeaseDuration},
 	} {
 		check(d.value >= model.Duration(time.Second), d.field+": expected a duration of at least 1s")
 	}
@@ -260,8 +285,16 @@ func (c *Config) validate() error {
 		address("scheduler.webhook.listen", w.Listen)
 		check(w.CertFile != "" && w.KeyFile != "", "scheduler.webhook: expected cert_file and key_file beside listen")
 	}
-	e := c.Scheduler.Election
-	check((e.Name == "") == (e.Namespace == ""), "scheduler.election: expected both namespace and name, or neither")
+	election := func(process string, e ElectionConfig) {
+		check((e.Name == "") == (e.Namespace == ""), process+".election: expected both namespace and name, or neither")
+	}
+	election("scheduler", c.Scheduler.Election)
+	election("recommender", c.Recommender.Election)
+	for _, name := range slices.Sorted(maps.Keys(c.Recommender.MaxAllowed)) {
+		q := c.Recommender.MaxAllowed[name]
+		check((name == corev1.ResourceCPU || name == corev1.ResourceMemory) && q.Sign() > 0,
+			fmt.Sprintf("recommender.max_allowed.%s: expected cpu or memory, and more than 0", name))
+	}
 	if c.Prometheus != nil {
 		check(c.Prometheus.Cluster == c.Cluster, "prometheus.cluster: expected the value of cluster")
 		errs = append(errs, prefixed("prometheus.", c.Prometheus.Validate()))

@@ -93,15 +93,23 @@ func kubeConfig(path string) (*rest.Config, error) {
 	return c, nil
 }
 
-// kubeClient is fit for a controller: client-go's own limit of five requests a
+// controllerConfig is fit for a controller: client-go's own limit of five requests a
 // second would throttle it long before the API server does.
-func kubeClient(path string) (kubernetes.Interface, error) {
+func controllerConfig(path string) (*rest.Config, error) {
 	c, err := kubeConfig(path)
 	if err != nil {
 		return nil, err
 	}
 	c.QPS, c.Burst = 100, 200
 	c.UserAgent = "runcast"
+	return c, nil
+}
+
+func kubeClient(path string) (kubernetes.Interface, error) {
+	c, err := controllerConfig(path)
+	if err != nil {
+		return nil, err
+	}
 	return kubernetes.NewForConfig(c)
 }
 

@@ -33,7 +33,7 @@ Results go to stdout; progress, logs and errors go to stderr. With ` + "`--json`
 | 1 | failed; the message names the file, field, object or address |
 | 2 | wrong on the command line |
 
-A first SIGINT or SIGTERM lets a process (` + "`up`, `collector`, `predictor`, `scheduler`" + `) finish what it is writing, a second
+A first SIGINT or SIGTERM lets a process (` + "`up`, `collector`, `predictor`, `scheduler`, `recommender`" + `) finish what it is writing, a second
 one ends it at once. Either is safe: what is stored is stored whole or not at all. All other commands end at once.
 
 A copy or link of the program named ` + "`kubectl-runcast`" + ` on the path makes all of this ` + "`kubectl runcast …`" + `.

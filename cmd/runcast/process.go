@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"k8s.io/klog/v2"
 
+	"github.com/runcast/runcast/collector/promql"
 	"github.com/runcast/runcast/predictor/rpc"
 )
 
@@ -30,6 +31,7 @@ type process struct {
 	log     *slog.Logger
 	metrics *prometheus.Registry
 	server  *rpc.Server
+	source  *promql.Source // see prometheus
 
 	loops  []func(context.Context) error
 	alive  map[string]func() error // by name of the loop: does it turn

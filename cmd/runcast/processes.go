@@ -65,9 +65,10 @@ it plans with the Jobs' own annotations, else in order of submission.`,
 
 func newUp(g *globals) *cobra.Command {
 	return newProcessCommand(g, "up", "Run everything in one process on one file",
-		`Run collector, training, predictor and scheduler in one process on one bbolt file:
-for one small cluster, or a laptop. It keeps running whatever is missing: without
-Prometheus it learns runtimes only, without Kubernetes it schedules nothing.`,
+		`Run collector, training, predictor, scheduler and recommender in one process on
+one bbolt file: for one small cluster, or a laptop. It keeps running whatever is
+missing: without Prometheus it learns runtimes only, without Kubernetes it
+schedules nothing, without the Vertical Pod Autoscaler it recommends nothing.`,
 		func(p *process) error {
 			s, err := p.openStore()
 			if err != nil {
@@ -81,7 +82,15 @@ Prometheus it learns runtimes only, without Kubernetes it schedules nothing.`,
 			if err != nil {
 				return err
 			}
-			if p.cfg.Scheduler.Disabled || p.cfg.Kubernetes.Disabled {
+			if p.cfg.Kubernetes.Disabled {
+				return nil
+			}
+			if !p.cfg.Recommender.Disabled {
+				if err := p.addRecommender(live, p.runIfVPA); err != nil {
+					return err
+				}
+			}
+			if p.cfg.Scheduler.Disabled {
 				return nil
 			}
 			return p.addScheduler(live)
@@ -112,6 +121,19 @@ func (p *process) openStore() (*store.Store, error) {
 	return s, nil
 }
 
+// prometheus is the one source of usage of a process; nil if none is configured.
+func (p *process) prometheus() (*promql.Source, error) {
+	if p.cfg.Prometheus == nil || p.source != nil {
+		return p.source, nil
+	}
+	source, err := promql.New(*p.cfg.Prometheus, p.log, p.metrics)
+	if err != nil {
+		return nil, fmt.Errorf("prometheus: %w", err)
+	}
+	p.source = source
+	return source, nil
+}
+
 func (p *process) addCollector(s *store.Store) error {
 	var sources collector.Sources
 	if !p.cfg.Kubernetes.Disabled {
@@ -124,11 +146,11 @@ func (p *process) addCollector(s *store.Store) error {
 			return err
 		}
 	}
-	if p.cfg.Prometheus != nil {
-		source, err := promql.New(*p.cfg.Prometheus, p.log, p.metrics)
-		if err != nil {
-			return fmt.Errorf("prometheus: %w", err)
-		}
+	source, err := p.prometheus()
+	if err != nil {
+		return err
+	}
+	if source != nil {
 		sources.Usage, sources.History = source, source
 	}
 	if sources == (collector.Sources{}) {

@@ -97,7 +97,7 @@ of your own.`,
 		&cobra.Group{ID: "people", Title: "For people:"},
 	)
 	root.AddCommand(
-		newUp(g), newCollector(g), newPredictor(g), newScheduler(g), newTrain(g),
+		newUp(g), newCollector(g), newPredictor(g), newScheduler(g), newRecommender(g), newTrain(g),
 		newPredict(), newExplain(), newEta(), newQueue(), newModels(),
 		newBacktest(), newReport(), newSimulate(), newImport(), newExport(), newDoctor(g),
 	)
