@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -139,20 +140,25 @@ func (c *Collector) every(ctx context.Context, stage string, interval time.Durat
 // deliver stores the lifecycles of finished jobs and lets them wait for their usage.
 func (c *Collector) deliver(ctx context.Context, jobs []Finished) error {
 	jobs = c.valid(ctx, jobs)
+	known := map[string]predictor.JobRecord{} // from before a restart
+	for i, f := range jobs {
+		one, err := c.known(ctx, jobs[i:i+1], f.Record.Finished, f.Record.Finished.Add(1))
+		if err != nil {
+			return err
+		}
+		maps.Copy(known, one)
+	}
 	if err := c.put(ctx, "lifecycle", without(jobs)); err != nil {
 		c.metrics.errors.WithLabelValues("lifecycle").Inc()
 		return err
 	}
-	if c.sources.Usage == nil {
-		return nil
-	}
-	for i, f := range jobs {
-		known, err := c.known(ctx, jobs[i:i+1], f.Record.Finished, f.Record.Finished.Add(1))
-		if err != nil {
-			return err
+	for _, f := range jobs {
+		before, ok := known[f.Record.ID]
+		if !ok {
+			c.metrics.tally.ended(&f.Record)
 		}
-		if known[f.Record.ID].Quality == predictor.QualityExact {
-			continue // from before a restart
+		if c.sources.Usage == nil || before.Quality == predictor.QualityExact {
+			continue
 		}
 		if dropped := c.waiting.add(f, f.Record.Finished.Add(c.cfg.Lag), time.Now()); dropped {
 			c.metrics.abandoned.Inc()
@@ -175,6 +181,9 @@ func (c *Collector) measure(ctx context.Context) error {
 		if err != nil {
 			c.metrics.abandoned.Add(float64(c.waiting.postpone(jobs, time.Now())))
 			return err
+		}
+		for i := range records {
+			c.metrics.tally.measured(&records[i])
 		}
 		c.waiting.remove(jobs)
 	}

@@ -9,6 +9,7 @@ type metrics struct {
 	stored, measured, errors *prometheus.CounterVec
 	invalid, abandoned       prometheus.Counter
 	watermark                prometheus.Gauge
+	tally                    *tally
 }
 
 func newMetrics(reg prometheus.Registerer, waiting func() int) metrics {
@@ -35,5 +36,6 @@ func newMetrics(reg prometheus.Registerer, waiting func() int) metrics {
 		watermark: m.NewGauge(prometheus.GaugeOpts{
 			Name: "runcast_collector_history_watermark_timestamp_seconds", Help: "Up to which end of jobs the history source has been read.",
 		}),
+		tally: newTally(reg),
 	}
 }

@@ -118,6 +118,7 @@ func (p *process) openStore() (*store.Store, error) {
 	p.closes = append(p.closes, s.Close)
 	p.server.RegisterHistory(s)
 	p.server.RegisterModels(s)
+	p.storeGauges(s)
 	return s, nil
 }
 
@@ -179,6 +180,7 @@ func (p *process) addPredictor(models predictor.Models, history predictor.Histor
 	}
 	live := serve.New(models, history, serve.Options{Dir: p.cfg.Predictor.CacheDir, Log: p.log})
 	p.server.RegisterEstimator(live)
+	p.liveGauges(live)
 	p.loop("predictor", live.Run, nil, func() error {
 		s := live.State()
 		if s.Model.Version != "" || s.Vacant { // asked for an estimate without a model, it says so
