@@ -54,9 +54,9 @@ lint: $(BUF) $(GOLANGCI_LINT) ## golangci-lint, buf lint
 	$(BUF) lint
 
 .PHONY: generate
-generate: $(BUF) $(PROTOC_GEN_GO) $(PROTOC_GEN_GO_GRPC) ## write the Go beside the .proto files, docs/commands.md, and what the chart renders (builds helm)
+generate: $(BUF) $(PROTOC_GEN_GO) $(PROTOC_GEN_GO_GRPC) ## write the Go beside the .proto files, docs/commands.md, docs/metrics.md, and what the chart renders (builds helm)
 	PATH="$(dir $(PROTOC_GEN_GO)):$(dir $(PROTOC_GEN_GO_GRPC)):$$PATH" $(BUF) generate --template proto/buf.gen.yaml
-	go test ./cmd/runcast -run '^TestCommandsDoc$$' -count=1 -update
+	go test ./cmd/runcast -run '^Test(Commands|Metrics)Doc$$' -count=1 -update
 	go test -tags chart ./deploy -count=1 -update
 
 .PHONY: breaking
@@ -70,7 +70,7 @@ breaking: $(BUF) ## the wire contract is compatible with that of main, on main w
 
 .PHONY: verify
 verify: lint generate breaking ## lint; what is generated, formatting and go.mod are as committed; breaking
-	git diff --exit-code -- proto docs/commands.md docs/install.md deploy
+	git diff --exit-code -- proto docs/commands.md docs/metrics.md docs/install.md deploy
 	test -z "$$(gofmt -l .)"
 	cd deploy/image && go vet . && go test .
 	go mod tidy -diff

@@ -19,7 +19,7 @@ import (
 	"github.com/runcast/runcast/collector/promql"
 )
 
-var update = flag.Bool("update", false, "write docs/commands.md")
+var update = flag.Bool("update", false, "write docs/commands.md and docs/metrics.md")
 
 const commandsIntro = `# Commands
 

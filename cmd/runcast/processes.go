@@ -69,32 +69,35 @@ func newUp(g *globals) *cobra.Command {
 one bbolt file: for one small cluster, or a laptop. It keeps running whatever is
 missing: without Prometheus it learns runtimes only, without Kubernetes it
 schedules nothing, without the Vertical Pod Autoscaler it recommends nothing.`,
-		func(p *process) error {
-			s, err := p.openStore()
-			if err != nil {
-				return err
-			}
-			if err := p.addCollector(s); err != nil {
-				return err
-			}
-			p.loop("train", func(ctx context.Context) error { return p.trainEvery(ctx, s, s) }, nil, nil)
-			live, err := p.addPredictor(s, s)
-			if err != nil {
-				return err
-			}
-			if p.cfg.Kubernetes.Disabled {
-				return nil
-			}
-			if !p.cfg.Recommender.Disabled {
-				if err := p.addRecommender(live, p.runIfVPA); err != nil {
-					return err
-				}
-			}
-			if p.cfg.Scheduler.Disabled {
-				return nil
-			}
-			return p.addScheduler(live)
-		})
+		addAll)
+}
+
+// addAll adds every part, on one store.
+func addAll(p *process) error {
+	s, err := p.openStore()
+	if err != nil {
+		return err
+	}
+	if err := p.addCollector(s); err != nil {
+		return err
+	}
+	p.loop("train", func(ctx context.Context) error { return p.trainEvery(ctx, s, s) }, nil, nil)
+	live, err := p.addPredictor(s, s)
+	if err != nil {
+		return err
+	}
+	if p.cfg.Kubernetes.Disabled {
+		return nil
+	}
+	if !p.cfg.Recommender.Disabled {
+		if err := p.addRecommender(live, p.runIfVPA); err != nil {
+			return err
+		}
+	}
+	if p.cfg.Scheduler.Disabled {
+		return nil
+	}
+	return p.addScheduler(live)
 }
 
 // dial connects to another process; field is where the configuration says which.
