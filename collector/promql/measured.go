@@ -35,6 +35,8 @@ func usage(fromAPI bool, pods []measured, scrape time.Duration) predictor.Usage 
 				u.CPUSeconds = new(float64)
 			}
 			*u.CPUSeconds += seconds
+			// Of a pod that ran for less than the rate's window, the mean is nearer.
+			u.PeakCPUCores = max(u.PeakCPUCores, amount(seconds/max(p.ran.Seconds(), 1)))
 		}
 		for _, g := range p.gpus {
 			u.PeakGPUMemory = max(u.PeakGPUMemory, memory(g.memory))
