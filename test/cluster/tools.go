@@ -54,10 +54,16 @@ var tools = []tool{
 	{"helm", []string{"-ldflags=-s -w"}, []program{
 		{"helm", "helm.sh/helm/v4/cmd/helm"},
 	}},
+	{"vpa", []string{"-ldflags=-s -w"}, []program{
+		{"vpa-admission-controller", "k8s.io/autoscaler/vertical-pod-autoscaler/pkg/admission-controller"},
+		{"vpa-recommender", "k8s.io/autoscaler/vertical-pod-autoscaler/pkg/recommender"},
+		{"vpa-updater", "k8s.io/autoscaler/vertical-pod-autoscaler/pkg/updater"},
+	}},
 }
 
 // Binaries gives the path of each built program by its name: etcd, kube-apiserver,
-// kube-controller-manager, kube-scheduler, kwok, kube-state-metrics, prometheus, promtool, helm.
+// kube-controller-manager, kube-scheduler, kwok, kube-state-metrics, prometheus, promtool, helm,
+// vpa-admission-controller, vpa-recommender, vpa-updater.
 type Binaries map[string]string
 
 // Tools returns the programs of the named folders under tools/, by default all, and builds those that are
