@@ -57,6 +57,7 @@ lint: $(BUF) $(GOLANGCI_LINT) ## golangci-lint, buf lint
 generate: $(BUF) $(PROTOC_GEN_GO) $(PROTOC_GEN_GO_GRPC) ## write the Go beside the .proto files, docs/commands.md, docs/metrics.md, and what the chart renders (builds helm)
 	PATH="$(dir $(PROTOC_GEN_GO)):$(dir $(PROTOC_GEN_GO_GRPC)):$$PATH" $(BUF) generate --template proto/buf.gen.yaml
 	go test ./cmd/runcast -run '^Test(Commands|Metrics)Doc$$' -count=1 -update
+	go test ./deploy/dashboards -count=1 -update
 	go test -tags chart ./deploy -count=1 -update
 
 .PHONY: breaking
