@@ -8,6 +8,6 @@ import "time"
 type ContainerUsage struct {
 	Container string
 	End       time.Time // of the interval
-	CPUCores  float64   // mean over the interval
+	CPUCores  float64   // peak in it, over some two minutes
 	Memory    Bytes     // peak in it
 }

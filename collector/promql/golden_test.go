@@ -30,7 +30,7 @@ var update = flag.Bool("update", false, "rewrite the expectations in testdata; r
 // server. A story is a comment, the series (load, in promqltest's language, from
 // second 0), perhaps a config, and commands with what they print:
 //
-//	ask TEMPLATE [names=a|b] [namespace=ml] at=SECONDS window=DURATION [step=DURATION] [from=S] [to=S]
+//	ask TEMPLATE [names=a|b] [namespace=ml] at=SECONDS window=DURATION [from=S] [to=S]
 //	finished from=SECONDS to=SECONDS
 //	usage    from=SECONDS to=SECONDS [api] [nopods]   usage of what finished finds
 //	workload kind=K name=N namespace=NS from=SECONDS to=SECONDS
@@ -132,13 +132,6 @@ func perform(t *testing.T, s *Source, args []string) string {
 			t.Fatalf("%v: %v", args, err)
 		}
 		sc := scope{namespace: flags["namespace"], at: second("at"), window: time.Duration(window), from: second("from"), to: second("to")}
-		if flags["step"] != "" {
-			step, err := model.ParseDuration(flags["step"])
-			if err != nil {
-				t.Fatalf("%v: %v", args, err)
-			}
-			sc.step = time.Duration(step)
-		}
 		if flags["names"] != "" {
 			sc.names = strings.Split(flags["names"], "|")
 		}
@@ -183,7 +176,7 @@ func perform(t *testing.T, s *Source, args []string) string {
 			t.Fatalf("%v: %v", args, err)
 		}
 		for _, u := range used {
-			fmt.Fprintf(&out, "%s %s %g cores %d bytes\n", clock(u.End), u.Container, u.CPUCores, u.Memory)
+			fmt.Fprintf(&out, "%s %s %.4g cores %d bytes\n", clock(u.End), u.Container, u.CPUCores, u.Memory)
 		}
 	case "probe":
 		for _, f := range s.probe(t.Context(), second("at")) {

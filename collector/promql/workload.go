@@ -10,16 +10,13 @@ import (
 	"github.com/runcast/runcast/predictor"
 )
 
-// workloadInterval is the length of the intervals of WorkloadUsage.
-const workloadInterval = 5 * time.Minute
-
 // WorkloadUsage tells what the containers of a workload that keeps running have used
 // in each interval of five minutes that ends after from and not after to, in order
 // of time. Its pods are those that kube-state-metrics saw under it in that time,
 // also by way of ReplicaSets, and that may be gone by now. Intervals end at multiples
 // of their length; from and to should too.
 func (s *Source) WorkloadUsage(ctx context.Context, namespace, kind, name string, from, to time.Time) ([]predictor.ContainerUsage, error) {
-	sc := scope{namespace: namespace, names: []string{name}, at: to, window: to.Sub(from), step: workloadInterval}
+	sc := scope{namespace: namespace, names: []string{name}, at: to, window: to.Sub(from)}
 	owners := map[owner]bool{{kind, name}: true}
 	rows, err := s.ask(ctx, "workload_replicasets", sc)
 	if err != nil {

@@ -32,6 +32,8 @@ func nextRun(c *batchv1.CronJob, user string) *batchv1.Job {
 // jobNeeds are those of a pod of the next run of a job. A history knows pods, not
 // their containers: the main container is given what the pod needs, since nobody
 // knows how much less is enough, and the others keep what they ask for.
+// CPU is the peak, so that no phase of a run is slowed down; a run with a short phase
+// of much CPU gets that much for all of it.
 //
 // A running Job that is evicted has run for nothing. So the bounds, beyond which
 // VPA's updater evicts, are wide: the median and twice the most.

@@ -55,7 +55,7 @@ func (l *Loop) elected(ctx context.Context, act func(context.Context)) error {
 		case <-ctx.Done():
 		case term := <-lead:
 			acting, stop := context.WithCancel(ctx)
-			cancel := context.AfterFunc(term, stop)
+			cancel := context.AfterFunc(term, stop) //nolint:contextcheck // acting ends with the loop and with the term alike
 			act(acting)
 			cancel()
 			stop()

@@ -59,7 +59,7 @@ func (w *world) Explain(context.Context, predictor.JobSpec) (predictor.Explanati
 }
 
 // start runs a loop until the test's bubble ends.
-func (w *world) start() *Loop {
+func (w *world) start() {
 	w.Helper()
 	l, err := newLoop(Config{Interval: time.Minute}, w.kube, w.vpa, Sources{Estimator: w, Usage: w.usage},
 		slog.New(slog.NewTextHandler(w.Output(), nil)), prometheus.NewRegistry())
@@ -75,7 +75,6 @@ func (w *world) start() *Loop {
 			w.Error(err)
 		}
 	})
-	return l
 }
 
 func (w *world) create(v *vpav1.VerticalPodAutoscaler) {
@@ -239,7 +238,7 @@ func TestDeployment(t *testing.T) {
 		w.start()
 		time.Sleep(5 * time.Second)
 		s := w.status("web")
-		want := "main: cpu 1/1050m/1182m (1050m) memory 1Gi/1045Mi/1176Mi (1045Mi)\nproxy: cpu 100m/105m/119m (105m) memory 100Mi/102Mi/115Mi (102Mi)"
+		want := "main: cpu 1/1020m/1148m (1020m) memory 1Gi/1076Mi/1211Mi (1076Mi)\nproxy: cpu 100m/102m/115m (102m) memory 100Mi/105Mi/119Mi (105Mi)"
 		if diff := cmp.Diff(want, recommended(s)); diff != "" {
 			t.Errorf("recommended (-want +got):\n%s", diff)
 		}

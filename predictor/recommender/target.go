@@ -40,7 +40,7 @@ func find(ctx context.Context, client kubernetes.Interface, vpa *vpav1.VerticalP
 	t := &target{namespace: vpa.Namespace, kind: ref.Kind, name: ref.Name}
 	group, err := schema.ParseGroupVersion(ref.APIVersion)
 	if err != nil {
-		return nil, unsupported("UnsupportedTarget", fmt.Sprintf("spec.targetRef.apiVersion %q: expected a group and a version", ref.APIVersion)), nil
+		return nil, unsupported("UnsupportedTarget", fmt.Sprintf("spec.targetRef.apiVersion %q: expected a group and a version", ref.APIVersion)), nil //nolint:nilerr // it is the user's to mend
 	}
 	owners, err := t.get(ctx, client, schema.GroupKind{Group: group.Group, Kind: ref.Kind})
 	switch {
