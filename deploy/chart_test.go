@@ -33,7 +33,7 @@ type rendering struct {
 }
 
 var renderings = []rendering{
-	{"as it comes beside kube-prometheus-stack", "", []string{"--api-versions=monitoring.coreos.com/v1"}, "testdata/default.golden.yaml"},
+	{"as it comes beside kube-prometheus-stack", "", []string{"--api-versions=monitoring.coreos.com/v1", "--api-versions=autoscaling.k8s.io/v1"}, "testdata/default.golden.yaml"},
 	{"plain manifests", "testdata/manifests.values.yaml", nil, "manifests/distributed.yaml"},
 	{"plain manifests of one pod", "testdata/up.values.yaml", nil, "manifests/up.yaml"},
 	{"everything set", "testdata/full.values.yaml", nil, "testdata/full.golden.yaml"},

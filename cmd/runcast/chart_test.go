@@ -17,7 +17,8 @@ import (
 // chartDecides are the fields, or what they begin with, that follow from how the chart
 // runs the program; its values take all others below config.
 var chartDecides = []string{
-	"client.", "kubernetes.", "metrics_address", "predictor.cache_dir", "prometheus.cluster", "recommender.", "scheduler.disabled",
+	"client.", "kubernetes.", "metrics_address", "predictor.cache_dir", "prometheus.cluster", "recommender.disabled",
+	"recommender.election.identity", "recommender.election.name", "recommender.election.namespace", "scheduler.disabled",
 	"scheduler.election.identity", "scheduler.election.name", "scheduler.election.namespace", "scheduler.webhook.", "server.", "store.path",
 }
 

@@ -211,7 +211,7 @@ func componentsWork(i *installation) {
 	i.submit(runs)
 	i.await("the jobs to end", time.Minute, func() bool { return i.allOver("queued", runs) })
 	i.checkReleases(runs) // suspended by the webhook, released once
-	i.history = i.dialTLS("collector").History()
+	i.history = i.dialAs("runcast-train", "collector").History()
 	i.poll("their records", time.Minute, func() error { return i.haveRecords(runs, true) })
 
 	out, err := i.command(i.ctx, "train", "train").CombinedOutput()
@@ -219,18 +219,41 @@ func componentsWork(i *installation) {
 		i.Fatalf("train: %v\n%s", err, out)
 	}
 	spec, _ := jobspec.FromJob(runs[0].job("queued", "queued", "gpu"), 0)
+	estimator := i.dialAs("runcast-scheduler", "predictor").Estimator()
 	i.poll("an estimate of its model", time.Minute, func() error {
-		e, err := i.dialTLS("predictor").Estimator().Estimate(i.ctx, []predictor.JobSpec{spec})
+		e, err := estimator.Estimate(i.ctx, []predictor.JobSpec{spec})
 		if err == nil && e[0].Samples == 0 {
 			err = fmt.Errorf("%+v", e[0])
 		}
 		return err
 	})
+	i.doctor("collector")
+	i.doctor("scheduler-0")
 	lease, err := i.Client().CoordinationV1().Leases(runcastNamespace).Get(i.ctx, "runcast-scheduler", metav1.GetOptions{})
 	if err != nil || *lease.Spec.HolderIdentity == "" {
 		i.Errorf("nobody leads: %v", err)
 	}
 	i.nothingForbidden()
+}
+
+// doctor finds in a component's pod that it has the rights it needs.
+func (i *installation) doctor(name string) {
+	i.Helper()
+	component, _, _ := strings.Cut(name, "-")
+	config := filepath.Join(i.Dir, "root-"+name, "etc/runcast/config/runcast.yaml")
+	out, err := exec.CommandContext(i.ctx, i.binary, "doctor", "--component", component, "--config", config).Output()
+	granted := 0
+	for line := range strings.SplitSeq(string(out), "\n") {
+		if strings.Contains(line, "right to ") {
+			granted++
+			if !strings.HasPrefix(line, "ok ") {
+				i.Errorf("%s: %s", name, line)
+			}
+		}
+	}
+	if granted == 0 {
+		i.Errorf("%s: no right was checked: %v\n%s%s", name, err, out, stderrOf(err))
+	}
 }
 
 // submit creates the runs as users do who leave the suspending to the webhook.
@@ -273,7 +296,11 @@ func leastPrivilege(i *installation) {
 		{"scheduler", runcastNamespace, "update", "coordination.k8s.io", "leases", "runcast-scheduler", true},
 		{"scheduler", runcastNamespace, "update", "coordination.k8s.io", "leases", "another", false},
 		{"scheduler", "kube-system", "update", "coordination.k8s.io", "leases", "runcast-scheduler", false},
+		{"scheduler", "", "list", "runcast.dev", "jobrecords", "", false},
 		{"predictor", "queued", "list", "batch", "jobs", "", false},
+		{"predictor", "", "create", "runcast.dev", "models", "", false},
+		{"train", "", "create", "runcast.dev", "models", "", true},
+		{"train", "", "update", "runcast.dev", "models", "", false},
 		{"predictor", runcastNamespace, "get", "", "secrets", "", false},
 		{"train", "queued", "list", "", "pods", "", false},
 	} {
@@ -313,7 +340,7 @@ func (i *installation) kept() string {
 
 func keeps(i *installation) {
 	before := i.kept()
-	i.helm(append([]string{"upgrade", "runcast", chart}, i.values("store.size=20Gi", "predictor.replicas=3", "log.level=debug")...)...)
+	i.helm(append([]string{"upgrade", "runcast", chart}, i.values("predictor.replicas=3", "log.level=debug")...)...)
 	upgraded := i.kept()
 	i.helm("rollback", "runcast", "1")
 	if rolled := i.kept(); upgraded != before || rolled != before {
@@ -437,6 +464,10 @@ func (i *installation) mount(name, component string, v corev1.Volume, dir string
 			i.Fatal(err)
 		}
 		return
+	case v.Projected != nil:
+		for _, source := range v.Projected.Sources {
+			content[source.ServiceAccountToken.Path] = []byte(i.token("runcast-"+component, source.ServiceAccountToken.Audience))
+		}
 	case v.Secret != nil:
 		secret, err := i.Client().CoreV1().Secrets(runcastNamespace).Get(i.ctx, v.Secret.SecretName, metav1.GetOptions{})
 		if err != nil {
@@ -495,20 +526,26 @@ func (i *installation) onLoopback(text string) string {
 	return text
 }
 
-// kubeconfigOf authenticates a service account by a token that the API server gives out.
-func (i *installation) kubeconfigOf(account string) string {
+// token authenticates a service account, to the API server or to another audience.
+func (i *installation) token(account string, audience ...string) string {
 	i.Helper()
-	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: new(int64(3600))}}
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: audience, ExpirationSeconds: new(int64(3600))}}
 	token, err := i.Client().CoreV1().ServiceAccounts(runcastNamespace).CreateToken(i.ctx, account, request, metav1.CreateOptions{})
 	if err != nil {
 		i.Fatal(err)
 	}
+	return token.Status.Token
+}
+
+// kubeconfigOf is that of a service account.
+func (i *installation) kubeconfigOf(account string) string {
+	i.Helper()
 	admin, err := os.ReadFile(i.Kubeconfig())
 	if err != nil {
 		i.Fatal(err)
 	}
 	file := filepath.Join(i.Dir, account+".kubeconfig")
-	if err := os.WriteFile(file, bytes.ReplaceAll(admin, []byte(cluster.AdminToken), []byte(token.Status.Token)), 0o600); err != nil {
+	if err := os.WriteFile(file, bytes.ReplaceAll(admin, []byte(cluster.AdminToken), []byte(i.token(account))), 0o600); err != nil {
 		i.Fatal(err)
 	}
 	return file
@@ -540,13 +577,15 @@ func (i *installation) redirectWebhook(name string) {
 	})
 }
 
-// dialTLS connects as the components do.
-func (i *installation) dialTLS(name string) *rpc.Client {
+// dialAs connects to a process as a user does with a token of a service account.
+func (i *installation) dialAs(account, name string) *rpc.Client {
 	i.Helper()
-	tls := filepath.Join(i.Dir, "root-"+name, "etc/runcast/tls")
-	c, err := rpc.Dial(rpc.ClientConfig{Target: i.address[name], Timeout: 10 * time.Second, TLS: &rpc.ClientTLS{
-		CAFile: filepath.Join(tls, "ca.crt"), CertFile: filepath.Join(tls, "tls.crt"), KeyFile: filepath.Join(tls, "tls.key"),
-	}}, slog.New(slog.DiscardHandler))
+	token := filepath.Join(i.Dir, account+".token")
+	if err := os.WriteFile(token, []byte(i.token(account, "runcast")), 0o600); err != nil {
+		i.Fatal(err)
+	}
+	c, err := rpc.Dial(rpc.ClientConfig{Target: i.address[name], Timeout: 10 * time.Second, TokenFile: token,
+		TLS: &rpc.ClientTLS{CAFile: filepath.Join(i.Dir, "root-"+name, "etc/runcast/tls/ca.crt")}}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		i.Fatal(err)
 	}

@@ -43,6 +43,10 @@ labels:
 {{- define "runcast.distributed" -}}{{ if eq .Values.mode "distributed" }}yes{{ end }}{{- end }}
 {{- define "runcast.webhook" -}}{{ if and .Values.scheduler.enabled .Values.scheduler.webhook.enabled }}yes{{ end }}{{- end }}
 {{- define "runcast.tls" -}}{{ if or (include "runcast.distributed" .) (include "runcast.webhook" .) }}yes{{ end }}{{- end }}
+{{- define "runcast.recommender" -}}
+{{- $enabled := toString .Values.recommender.enabled }}
+{{- if or (eq $enabled "true") (and (eq $enabled "auto") (.Capabilities.APIVersions.Has "autoscaling.k8s.io/v1")) }}yes{{ end }}
+{{- end }}
 
 {{/* The component in whose pods the scheduler runs. */}}
 {{- define "runcast.schedulerPod" -}}{{ if include "runcast.distributed" . }}scheduler{{ else }}up{{ end }}{{- end }}

@@ -16,9 +16,6 @@ spec:
   template:
     {{- $claim := dict "persistentVolumeClaim" (dict "claimName" (include "runcast.storeClaim" .root)) }}
     {{- $mounts := dict "store" (dict "path" "/var/lib/runcast" "volume" $claim "writable" true) }}
-    {{- with .root.Values.configSecret }}
-    {{- $_ := set $mounts "secret" (dict "path" "/etc/runcast/secret" "volume" (dict "secret" (dict "defaultMode" 0440 "secretName" .))) }}
-    {{- end }}
     {{- include "runcast.pod" (merge (dict "args" (list .component "--config=/etc/runcast/config/runcast.yaml")
-          "process" true "api" true "mounts" $mounts) .) | nindent 4 }}
+          "process" true "api" true "prometheus" true "mounts" $mounts) .) | nindent 4 }}
 {{- end }}

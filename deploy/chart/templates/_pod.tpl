@@ -5,6 +5,8 @@ A pod template of one container:
   resources         of the container
   process           true: serves /healthz, /readyz and /metrics
   api               true: talks to the API server
+  prometheus        true: asks Prometheus
+  client            true: calls other components
   ports             further ports of the container, by name
   mounts            volumes beside its configuration and its certificate, by name: dict "path", "volume", "writable"
   spread            true: its replicas are kept apart
@@ -18,8 +20,20 @@ A pod template of one container:
 {{- $mounts = merge (dict "config" (dict "path" "/etc/runcast/config" "volume" $config)) $mounts }}
 {{- end }}
 {{- if include "runcast.tls" .root }}
-{{- $secret := dict "secret" (dict "defaultMode" 0440 "secretName" (include "runcast.tlsSecret" .root)) }}
-{{- $mounts = merge (dict "tls" (dict "path" "/etc/runcast/tls" "volume" $secret)) $mounts }}
+{{- $secret := dict "defaultMode" 0440 "secretName" (include "runcast.tlsSecret" .root) }}
+{{- if not .process }}
+{{- $_ := set $secret "items" (list (dict "key" "ca.crt" "path" "ca.crt")) }}
+{{- end }}
+{{- $mounts = merge (dict "tls" (dict "path" "/etc/runcast/tls" "volume" (dict "secret" $secret))) $mounts }}
+{{- end }}
+{{- if and .prometheus $values.configSecret }}
+{{- $secret := dict "secret" (dict "defaultMode" 0440 "secretName" $values.configSecret) }}
+{{- $mounts = merge (dict "secret" (dict "path" "/etc/runcast/secret" "volume" $secret)) $mounts }}
+{{- end }}
+{{- if .client }}
+{{- $token := dict "serviceAccountToken" (dict "audience" "runcast" "expirationSeconds" 3600 "path" "token") }}
+{{- $projected := dict "projected" (dict "defaultMode" 0440 "sources" (list $token)) }}
+{{- $mounts = merge (dict "token" (dict "path" "/etc/runcast/token" "volume" $projected)) $mounts }}
 {{- end -}}
 metadata:
   labels:
