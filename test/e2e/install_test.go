@@ -46,7 +46,7 @@ func TestInstall(t *testing.T) {
 	}
 	w.namespace("queued", nil)
 	w.namespace(runcastNamespace, map[string]string{"pod-security.kubernetes.io/enforce": "restricted"})
-	i := &installation{world: w}
+	i := &installation{world: w, vpa: newAutoscaler(w)}
 	for _, story := range []struct {
 		name string
 		play func(*installation)
@@ -87,6 +87,7 @@ func (w *world) namespace(name string, labels map[string]string) {
 // An installation is the release "runcast" of the chart.
 type installation struct {
 	*world
+	vpa       *autoscaler
 	processes []string // names of those that were run
 }
 
@@ -227,8 +228,23 @@ func componentsWork(i *installation) {
 		}
 		return err
 	})
+	i.run("recommender", "recommender")
+	i.vpa.cronJob("nightly")
+	i.vpa.create("nightly", "runcast")
+	i.poll("the recommender to have its say", 30*time.Second, func() error {
+		o, err := i.vpa.objects.Get(i.ctx, "nightly", metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		conditions, _, err := unstructured.NestedSlice(o.Object, "status", "conditions")
+		if err == nil && len(conditions) == 0 {
+			err = errors.New("no condition")
+		}
+		return err
+	})
 	i.doctor("collector")
 	i.doctor("scheduler-0")
+	i.logUse()
 	lease, err := i.Client().CoordinationV1().Leases(runcastNamespace).Get(i.ctx, "runcast-scheduler", metav1.GetOptions{})
 	if err != nil || *lease.Spec.HolderIdentity == "" {
 		i.Errorf("nobody leads: %v", err)
@@ -253,6 +269,22 @@ func (i *installation) doctor(name string) {
 	}
 	if granted == 0 {
 		i.Errorf("%s: no right was checked: %v\n%s%s", name, err, out, stderrOf(err))
+	}
+}
+
+// logUse tells what the processes use, on a history of a few jobs.
+func (i *installation) logUse() {
+	i.Helper()
+	for _, name := range i.processes {
+		memory, err := i.metric(name, "process_resident_memory_bytes")
+		if err != nil {
+			i.Fatal(err)
+		}
+		cpu, err := i.metric(name, "process_cpu_seconds_total")
+		if err != nil {
+			i.Fatal(err)
+		}
+		i.Logf("%s: resident %.0f MiB, %.1f s of CPU so far", name, memory/(1<<20), cpu)
 	}
 }
 
@@ -301,6 +333,8 @@ func leastPrivilege(i *installation) {
 		{"predictor", "", "create", "runcast.dev", "models", "", false},
 		{"train", "", "create", "runcast.dev", "models", "", true},
 		{"train", "", "update", "runcast.dev", "models", "", false},
+		{"recommender", "queued", "patch", "autoscaling.k8s.io", "verticalpodautoscalers", "", false},
+		{"recommender", "queued", "patch", "batch", "cronjobs", "", false},
 		{"predictor", runcastNamespace, "get", "", "secrets", "", false},
 		{"train", "queued", "list", "", "pods", "", false},
 	} {
@@ -350,8 +384,9 @@ func keeps(i *installation) {
 
 // onePod changes to mode up, on the same file.
 func onePod(i *installation) {
-	i.kill("predictor")
-	i.kill("collector")
+	for _, name := range []string{"recommender", "predictor", "collector"} {
+		i.kill(name)
+	}
 	i.helm(append([]string{"upgrade", "runcast", chart}, i.values("mode=up")...)...)
 	i.run("up", "up")
 	i.redirectWebhook("up")

@@ -3,9 +3,7 @@
 package e2e
 
 import (
-	"bufio"
 	"bytes"
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -18,7 +16,6 @@ import (
 	"log/slog"
 	"math/big"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -51,12 +48,8 @@ func TestVPA(t *testing.T) {
 	if err := w.AddNodes(w.ctx, cluster.Node{Name: "n1", CPUs: 64, Memory: "256Gi"}); err != nil {
 		t.Fatal(err)
 	}
-	client, err := dynamic.NewForConfig(w.RESTConfig(cluster.AdminToken))
-	if err != nil {
-		t.Fatal(err)
-	}
-	v := &autoscaler{world: w, objects: client.Resource(schema.GroupVersionResource{Group: "autoscaling.k8s.io", Version: "v1", Resource: "verticalpodautoscalers"}).Namespace("default")}
-	v.install(client)
+	v := newAutoscaler(w)
+	v.startPrograms()
 	w.start("collector", "collector", w.collectorConfig("runcast.bolt"))
 	w.history = w.dial("collector").History()
 
@@ -142,9 +135,14 @@ type autoscaler struct {
 	objects dynamic.ResourceInterface
 }
 
-// install adds the VPA's types and starts its three programs.
-func (v *autoscaler) install(client dynamic.Interface) {
-	v.Helper()
+// newAutoscaler adds the VPA's types to the cluster.
+func newAutoscaler(w *world) *autoscaler {
+	w.Helper()
+	client, err := dynamic.NewForConfig(w.RESTConfig(cluster.AdminToken))
+	if err != nil {
+		w.Fatal(err)
+	}
+	v := &autoscaler{world: w, objects: client.Resource(schema.GroupVersionResource{Group: "autoscaling.k8s.io", Version: "v1", Resource: "verticalpodautoscalers"}).Namespace("default")}
 	module, err := exec.CommandContext(v.ctx, "go", "list", "-m", "-f", "{{.Dir}}", "k8s.io/autoscaler/vertical-pod-autoscaler").Output()
 	if err != nil {
 		v.Fatal(err)
@@ -169,7 +167,12 @@ func (v *autoscaler) install(client dynamic.Interface) {
 		_, err := v.objects.List(v.ctx, metav1.ListOptions{})
 		return err
 	})
+	return v
+}
 
+// startPrograms starts VPA's own recommender, updater and admission controller.
+func (v *autoscaler) startPrograms() {
+	v.Helper()
 	binaries, err := cluster.Tools(v.ctx, slog.New(slog.DiscardHandler), "vpa")
 	if err != nil {
 		v.Fatal(err)
@@ -352,26 +355,9 @@ func (v *autoscaler) writers(name string) (names []string) {
 // counted is the value of one of the recommender's metrics.
 func (v *autoscaler) counted(name string) float64 {
 	v.Helper()
-	ctx, cancel := context.WithTimeout(v.ctx, 5*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+v.address["recommender/http"]+"/metrics", nil)
+	x, err := v.metric("recommender", "runcast_recommender_"+name)
 	if err != nil {
 		v.Fatal(err)
 	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		v.Fatal(err)
-	}
-	defer resp.Body.Close()
-	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
-		if value, ok := strings.CutPrefix(lines.Text(), "runcast_recommender_"+name+" "); ok {
-			x, err := strconv.ParseFloat(value, 64)
-			if err != nil {
-				v.Fatal(err)
-			}
-			return x
-		}
-	}
-	v.Fatalf("no metric %s", name)
-	return 0
+	return x
 }

@@ -304,19 +304,23 @@ func stderrOf(err error) []byte {
 
 // watermark is up to which end of jobs the collector has read Prometheus' history.
 func (w *world) watermark() (time.Time, error) {
-	const name = "runcast_collector_history_watermark_timestamp_seconds"
-	resp, err := http.Get("http://" + w.address["collector/http"] + "/metrics")
+	seconds, err := w.metric("collector", "runcast_collector_history_watermark_timestamp_seconds")
+	return time.Unix(int64(seconds), 0), err
+}
+
+// metric is what a process says of itself.
+func (w *world) metric(process, name string) (float64, error) {
+	resp, err := http.Get("http://" + w.address[process+"/http"] + "/metrics")
 	if err != nil {
-		return time.Time{}, err
+		return 0, err
 	}
 	defer resp.Body.Close()
 	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
 		if value, ok := strings.CutPrefix(lines.Text(), name+" "); ok {
-			seconds, err := strconv.ParseFloat(value, 64)
-			return time.Unix(int64(seconds), 0), err
+			return strconv.ParseFloat(value, 64)
 		}
 	}
-	return time.Time{}, fmt.Errorf("no metric %s", name)
+	return 0, fmt.Errorf("%s has no metric %s", process, name)
 }
 
 // records returns the collector's whole history, by namespace/name.
