@@ -206,7 +206,7 @@ func componentsWork(i *installation) {
 	i.run("predictor", "predictor")
 	i.run("scheduler-0", "scheduler")
 	i.run("scheduler-1", "scheduler")
-	i.redirectWebhook("scheduler-0")
+	i.addWebhook("scheduler-0")
 
 	runs := few(rand.New(rand.NewPCG(1, 1)), "installed", 4)
 	i.submit(runs)
@@ -389,7 +389,7 @@ func onePod(i *installation) {
 	}
 	i.helm(append([]string{"upgrade", "runcast", chart}, i.values("mode=up")...)...)
 	i.run("up", "up")
-	i.redirectWebhook("up")
+	i.addWebhook("up")
 	i.history = i.dial("up").History()
 	before, err := i.records()
 	if err != nil || len(before) == 0 {
@@ -586,9 +586,9 @@ func (i *installation) kubeconfigOf(account string) string {
 	return file
 }
 
-// redirectWebhook has the API server call a process instead of the Service that there is
-// no network for. The authority that it trusts is the chart's.
-func (i *installation) redirectWebhook(name string) {
+// addWebhook has the API server call a process as it would the Service that there is no
+// network for: the webhook is the chart's, and the authority that it trusts.
+func (i *installation) addWebhook(name string) {
 	i.Helper()
 	hooks := i.Client().AdmissionregistrationV1().MutatingWebhookConfigurations()
 	hook, err := hooks.Get(i.ctx, "runcast", metav1.GetOptions{})
@@ -596,8 +596,9 @@ func (i *installation) redirectWebhook(name string) {
 		i.Fatal(err)
 	}
 	url := "https://" + i.address[name+"/webhook"]
+	hook.ObjectMeta = metav1.ObjectMeta{Name: name}
 	hook.Webhooks[0].ClientConfig = admissionv1.WebhookClientConfig{URL: &url, CABundle: hook.Webhooks[0].ClientConfig.CABundle}
-	if _, err := hooks.Update(i.ctx, hook, metav1.UpdateOptions{}); err != nil {
+	if _, err := hooks.Create(i.ctx, hook, metav1.CreateOptions{}); err != nil {
 		i.Fatal(err)
 	}
 	// The API server hears of it a little later.
