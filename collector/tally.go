@@ -23,13 +23,13 @@ type tally struct {
 	mu     sync.Mutex
 	queues map[string]bool // with series of their own
 
-	jobs              *prometheus.CounterVec   // by outcome
-	wait, slowdown    *prometheus.HistogramVec // of what succeeded
-	runs              *prometheus.CounterVec   // by target: with an estimate
-	within            *prometheus.CounterVec   // by target and quantile
-	ratio             *prometheus.HistogramVec // by target
-	runtimeError      *prometheus.CounterVec
-	memory, gpus *prometheus.CounterVec // by what of it
+	jobs           *prometheus.CounterVec   // by outcome
+	wait, slowdown *prometheus.HistogramVec // of what succeeded
+	runs           *prometheus.CounterVec   // by target: with an estimate
+	within         *prometheus.CounterVec   // by target and quantile
+	ratio          *prometheus.HistogramVec // by target
+	runtimeError   *prometheus.CounterVec
+	memory, gpus   *prometheus.CounterVec // by what of it
 }
 
 // targets of an estimate.
