@@ -46,7 +46,7 @@ demo: ## the main job on a self-made history: no cluster needed; within two minu
 
 .PHONY: bench
 bench: ## benchmarks; performance claims are the ratios printed here
-	go test -run '^$$' -bench . -benchmem ./predictor/... ./collector/... ./scheduler/...
+	go test -run '^$$' -bench . -benchmem -timeout 60m ./predictor/... ./collector/... ./scheduler/...
 
 .PHONY: lint
 lint: $(BUF) $(GOLANGCI_LINT) ## golangci-lint, buf lint
