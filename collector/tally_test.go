@@ -34,12 +34,11 @@ func tallied(change func(*predictor.JobRecord)) *predictor.JobRecord {
 func TestTally(t *testing.T) {
 	reg := prometheus.NewPedanticRegistry()
 	tally := newTally(reg)
-	censored := 1
 	for _, r := range []*predictor.JobRecord{
 		tallied(nil),
 		tallied(func(r *predictor.JobRecord) { r.Served = nil }),
 		tallied(func(r *predictor.JobRecord) { r.Outcome = predictor.Failed }),
-		tallied(func(r *predictor.JobRecord) { r.Outcome, r.OOMKills = predictor.OOMKilled, censored }),
+		tallied(func(r *predictor.JobRecord) { r.Outcome, r.OOMKills = predictor.OOMKilled, 1 }),
 		tallied(func(r *predictor.JobRecord) { r.Started, r.Outcome = time.Time{}, predictor.Cancelled }),
 		tallied(func(r *predictor.JobRecord) { r.GPUShared = true }),
 	} {

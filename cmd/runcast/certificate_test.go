@@ -37,10 +37,9 @@ func TestCertificateIsReadAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	address := l.Addr().String()
-	l.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
-	go func() { served <- serveHTTP(ctx, &http.Server{Addr: address, Handler: http.NotFoundHandler()}, c) }()
+	go func() { served <- serveOn(ctx, l, &http.Server{Handler: http.NotFoundHandler()}, c) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-served; err != nil {
@@ -67,19 +66,14 @@ func TestCertificateIsReadAnew(t *testing.T) {
 	want(3)
 }
 
-// servedSerial connects, waiting for the server to listen.
 func servedSerial(t *testing.T, address string) int64 {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		conn, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true})
-		if err == nil {
-			defer conn.Close()
-			return conn.ConnectionState().PeerCertificates[0].SerialNumber.Int64()
-		}
-		if time.Now().After(deadline) {
-			t.Fatal(err)
-		}
+	conn, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		t.Fatal(err)
 	}
+	defer conn.Close()
+	return conn.ConnectionState().PeerCertificates[0].SerialNumber.Int64()
 }
 
 func writeCertificate(t *testing.T, certFile, keyFile string, serial int64) {

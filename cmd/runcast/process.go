@@ -136,6 +136,11 @@ func serveHTTP(ctx context.Context, s *http.Server, cert *certificate) error {
 	if err != nil {
 		return err
 	}
+	return serveOn(ctx, l, s, cert)
+}
+
+// serveOn does it on a listener, and closes that.
+func serveOn(ctx context.Context, l net.Listener, s *http.Server, cert *certificate) error {
 	s.ReadHeaderTimeout = 10 * time.Second
 	stop := context.AfterFunc(ctx, func() {
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
@@ -145,6 +150,7 @@ func serveHTTP(ctx context.Context, s *http.Server, cert *certificate) error {
 		}
 	})
 	defer stop()
+	var err error
 	if cert != nil {
 		s.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: cert.get}
 		err = s.ServeTLS(l, "", "")

@@ -55,7 +55,7 @@ func TestPanels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	metric := regexp.MustCompile(`\brun` + `cast_[a-z0-9_]+`)
+	metric := regexp.MustCompile(`\bruncast_[a-z0-9_]+`)
 	for _, d := range All() {
 		titles := map[string]bool{}
 		for _, p := range d.Panels {

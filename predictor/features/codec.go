@@ -142,11 +142,11 @@ func (w *writer) run(r *Run) {
 	w.int(int64(r.GPUUtilization))
 	flags := flag(r.RuntimeCensored) | flag(r.MemoryCensored)<<1
 	for t, word := range r.Words {
-		flags |= flag(word == word) << (2 + t)
+		flags |= flag(!math.IsNaN(word)) << (2 + t)
 	}
 	w.uint(flags)
 	for _, word := range r.Words {
-		if word == word {
+		if !math.IsNaN(word) {
 			w.b = binary.LittleEndian.AppendUint64(w.b, math.Float64bits(word))
 		}
 	}

@@ -175,7 +175,7 @@ func (p *pool) enterHistory(c *component, q *question, runs []*features.Run, age
 // enterRelative takes the runs for which the user had given a word, as a factor of it.
 func (p *pool) enterRelative(c *component, runs []*features.Run, ask *features.Ask) {
 	word := p.target.word(ask)
-	if word != word || p.target.fixesWord(features.Levels[c.level]) { // NaN: none
+	if math.IsNaN(word) || p.target.fixesWord(features.Levels[c.level]) {
 		return
 	}
 	age := 1.0

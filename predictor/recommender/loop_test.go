@@ -417,6 +417,9 @@ func TestElection(t *testing.T) {
 			t.Errorf("last rounds: a %v, b %v; want a alone to act", a.LastRound(), b.LastRound())
 		}
 		stopA()
+		if !a.LastRound().IsZero() {
+			t.Errorf("a does not lead any more, and says that it is to have made a round since %v", a.LastRound())
+		}
 		stopped := time.Now()
 		time.Sleep(20 * time.Second)
 		if b.LastRound().Before(stopped) {

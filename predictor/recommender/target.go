@@ -61,17 +61,20 @@ func find(ctx context.Context, client kubernetes.Interface, vpa *vpav1.VerticalP
 }
 
 // submitter is who the webhook has noted down as the one that submits the Jobs of a
-// CronJob, by the last of them, if it is still there: "" if nobody knows.
-func submitter(ctx context.Context, client kubernetes.Interface, c *batchv1.CronJob) string {
+// CronJob, by the last of them, if it is still there: "" if nobody knows, and the
+// estimate is coarser then.
+func submitter(ctx context.Context, client kubernetes.Interface, c *batchv1.CronJob) (string, error) {
 	if c.Status.LastScheduleTime == nil {
-		return ""
+		return "", nil
 	}
 	name := fmt.Sprintf("%s-%d", c.Name, c.Status.LastScheduleTime.Unix()/60) // so the CronJob controller calls them
 	job, err := client.BatchV1().Jobs(c.Namespace).Get(ctx, name, metav1.GetOptions{})
-	if err != nil {
-		return "" // the estimate is coarser then
+	if apierrors.IsNotFound(err) {
+		return "", nil
+	} else if err != nil {
+		return "", err
 	}
-	return job.Annotations[jobspec.AnnotationUser]
+	return job.Annotations[jobspec.AnnotationUser], nil
 }
 
 // get fills in the target, and returns what owns it. Of an unknown kind the template
@@ -92,7 +95,11 @@ func (t *target) get(ctx context.Context, client kubernetes.Interface, kind sche
 		if err != nil {
 			return nil, err
 		}
-		t.job = nextRun(o, submitter(ctx, client, o))
+		user, err := submitter(ctx, client, o)
+		if err != nil {
+			return nil, err
+		}
+		t.job = nextRun(o, user)
 		return set(o.OwnerReferences, &t.job.Spec.Template, &metav1.LabelSelector{MatchLabels: t.job.Spec.Template.Labels}, nil)
 	case batchv1.SchemeGroupVersion.WithKind("Job").GroupKind():
 		o, err := client.BatchV1().Jobs(t.namespace).Get(ctx, t.name, one)

@@ -1,7 +1,18 @@
 package kube
 
 import (
+	"cmp"
+	"maps"
+	"slices"
+
 	"github.com/prometheus/client_golang/prometheus"
+)
+
+// maxQueues bounds the queues that have series of their own; the jobs of all others
+// count as otherQueue's.
+const (
+	maxQueues  = 100
+	otherQueue = "other"
 )
 
 // metrics of a Loop; every name starts with runcast_scheduler_.
@@ -59,6 +70,15 @@ func (m *metrics) waiting(jobs []*pending) {
 	for _, p := range jobs {
 		queues[p.facts.spec.Queue]++
 		from[p.from]++
+	}
+	// Users name queues: those of most jobs have series of their own.
+	names := slices.SortedFunc(maps.Keys(queues), func(a, b string) int {
+		return cmp.Or(cmp.Compare(queues[b], queues[a]), cmp.Compare(a, b))
+	})
+	for _, q := range names[min(len(names), maxQueues):] {
+		n := queues[q]
+		delete(queues, q)
+		queues[otherQueue] += n
 	}
 	m.pending.Reset()
 	for q, n := range queues {

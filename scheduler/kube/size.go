@@ -52,8 +52,6 @@ func (r *room) offers(bytes int64, pl *placement) bool {
 	})
 }
 
-const mebibyte = 1 << 20
-
 // sizeOf makes the pods of a Job ask for so much memory, in whole mebibytes, of which the
 // main container gets what the others leave; nil if that changes nothing or cannot be
 // done. The main container's limit moves only if it would be below its request: a lower
@@ -72,7 +70,8 @@ func sizeOf(job *batchv1.Job, ask predictor.Bytes) *size {
 	if rest <= 0 {
 		return nil
 	}
-	to := *resource.NewQuantity((rest+mebibyte-1)/mebibyte*mebibyte, resource.BinarySI)
+	const unit = int64(predictor.MiB)
+	to := *resource.NewQuantity((rest+unit-1)/unit*unit, resource.BinarySI)
 	if to.Cmp(from) == 0 {
 		return nil
 	}

@@ -104,7 +104,7 @@ func TestSizeChangesNothingElse(t *testing.T) {
 		sized++
 		after := job.DeepCopy()
 		after.Spec.Template.Spec.Containers[s.container].Resources = s.resources
-		if got := templateRequest(&after.Spec.Template); got[memory] < int64(ask) || got[memory] >= int64(ask)+mebibyte || got[memory] != s.request[memory] {
+		if got := templateRequest(&after.Spec.Template); got[memory] < int64(ask) || got[memory] >= int64(ask+predictor.MiB) || got[memory] != s.request[memory] {
 			t.Fatalf("seed %d: the pod asks for %d (%d foretold), want %d", seed, got[memory], s.request[memory], ask)
 		}
 		c := &after.Spec.Template.Spec.Containers[s.container]

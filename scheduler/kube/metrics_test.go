@@ -1,0 +1,39 @@
+package kube
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/runcast/runcast/predictor"
+)
+
+// Users name queues as they like; the series stay bounded, and no job is left out.
+func TestPendingJobsAreBounded(t *testing.T) {
+	reg := prometheus.NewPedanticRegistry()
+	m, err := newMetrics(reg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var jobs []*pending
+	wait := func(queue string, n int) {
+		for range n {
+			jobs = append(jobs, &pending{facts: &jobFacts{spec: predictor.JobSpec{Queue: queue}}, from: fromNowhere})
+		}
+	}
+	for i := range 3 * maxQueues {
+		wait(fmt.Sprintf("q%03d", i), 1)
+	}
+	wait("zz", 2)
+	m.waiting(jobs)
+	if n, err := testutil.GatherAndCount(reg, "runcast_scheduler_pending_jobs"); err != nil || n != maxQueues+1 {
+		t.Errorf("%d series, %v; want %d", n, err, maxQueues+1)
+	}
+	for queue, want := range map[string]float64{"zz": 2, "q000": 1, otherQueue: 2*maxQueues + 1} {
+		if got := testutil.ToFloat64(m.pending.WithLabelValues(queue)); got != want {
+			t.Errorf("%v jobs wait in %s, want %v", got, queue, want)
+		}
+	}
+}
