@@ -36,7 +36,7 @@ test: ## vet and unit tests: no cluster, no network
 	go test ./...
 
 .PHONY: e2e
-e2e: ## the main job on a real control plane (first run builds its programs: some 15 minutes)
+e2e: ## the main job on a real control plane (first run builds its programs: some 25 minutes)
 	go run ./test/cluster/cmd/build-tools
 	go test -tags e2e -count=1 -timeout 25m -v ./test/...
 

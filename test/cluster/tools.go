@@ -67,7 +67,7 @@ var tools = []tool{
 type Binaries map[string]string
 
 // Tools returns the programs of the named folders under tools/, by default all, and builds those that are
-// missing: some fifteen minutes on two cores the first time, no time at all after that.
+// missing: some 25 minutes on two cores the first time, no time at all after that.
 //
 // They are kept in the folder $RUNCAST_TOOLS, or else runcast/tools in the user's cache folder, under
 // names that follow from their go.mod, go.sum, Go version and flags. A build that is killed leaves
