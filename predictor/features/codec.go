@@ -141,13 +141,13 @@ func (w *writer) run(r *Run) {
 	w.int(int64(r.GPUMemory))
 	w.int(int64(r.GPUUtilization))
 	flags := flag(r.RuntimeCensored) | flag(r.MemoryCensored)<<1
-	for t, word := range r.Words {
-		flags |= flag(!math.IsNaN(word)) << (2 + t)
+	for t, v := range r.Values {
+		flags |= flag(!math.IsNaN(v.Word)) << (2 + t)
 	}
 	w.uint(flags)
-	for _, word := range r.Words {
-		if !math.IsNaN(word) {
-			w.b = binary.LittleEndian.AppendUint64(w.b, math.Float64bits(word))
+	for _, v := range r.Values {
+		if !math.IsNaN(v.Word) {
+			w.b = binary.LittleEndian.AppendUint64(w.b, math.Float64bits(v.Word))
 		}
 	}
 	w.uint(uint64(len(r.Inputs)))
@@ -252,11 +252,12 @@ func (d *reader) run() *Run {
 	}
 	flags := d.uint()
 	r.RuntimeCensored, r.MemoryCensored = flags&1 != 0, flags&2 != 0
-	for t := range r.Words {
-		r.Words[t] = noWord
+	var words [NumTargets]float64
+	for t := range words {
+		words[t] = noWord
 		if flags>>(2+t)&1 == 1 {
-			r.Words[t] = math.Float64frombits(binary.LittleEndian.Uint64(d.bytes(8)))
-			if !(math.Abs(r.Words[t]) <= mostWord) { // NaN as well
+			words[t] = math.Float64frombits(binary.LittleEndian.Uint64(d.bytes(8)))
+			if !(math.Abs(words[t]) <= mostWord) { // NaN as well
 				d.fail("run %s: a word is out of range", r.ID)
 			}
 		}
@@ -270,6 +271,6 @@ func (d *reader) run() *Run {
 		}
 		r.Inputs[i] = Input{InputID(binary.LittleEndian.Uint32(b)), InputKind(b[4]), x}
 	}
-	r.values()
+	r.values(words)
 	return r
 }

@@ -19,6 +19,19 @@ type Input struct {
 	Value float64
 }
 
+// Inputs are what is known of a job at submission beside the words, by kind and ID.
+type Inputs []Input
+
+// Input returns the value of an input, zero if there is none.
+func (in Inputs) Input(id InputID) float64 {
+	for i := range in {
+		if in[i].ID == id {
+			return in[i].Value
+		}
+	}
+	return 0
+}
+
 // An InputID is a hash of an input's name: "feature.epochs", "arg.--batch-size".
 type InputID uint32
 
@@ -45,7 +58,7 @@ const maxInputs = 24
 
 // inputsOf returns the inputs of a job by kind and ID: what it declares, what it
 // requests, and the numbers among the arguments of its command and in its name.
-func inputsOf(s *predictor.JobSpec) []Input {
+func inputsOf(s *predictor.JobSpec) Inputs {
 	in := make([]Input, 0, 8)
 	add := func(id InputID, kind InputKind, x float64) {
 		if len(in) < maxInputs && !math.IsNaN(x) && !math.IsInf(x, 0) {

@@ -96,25 +96,46 @@ func (k *Keys) Own() []int {
 // alice, name train".
 func (l Level) Describe(s *predictor.JobSpec) string {
 	var d []string
-	add := func(p part, label, value string) {
-		if l.parts&p != 0 && value != "" {
+	has := func(p part) bool { return l.parts&p != 0 }
+	add := func(label, value string) {
+		if value != "" {
 			d = append(d, label+" "+clip(value))
 		}
 	}
-	add(who|queue, "namespace", s.Namespace)
-	add(who, "user", s.User)
+	if has(who | queue) {
+		add("namespace", s.Namespace)
+	}
+	if has(who) {
+		add("user", s.User)
+	}
 	label, value := subject(s)
-	add(what, label, value)
-	add(kind, label+" like", Template(value))
-	add(command, "command like", Template(s.Command))
-	add(version, "image", s.Image)
-	add(image, "image", repository(s.Image))
-	add(queue, "queue", s.Queue)
-	add(shape, "shape", describeShape(s))
-	add(limit, "limit", positive(s.RuntimeLimit))
-	add(limit, "expected runtime", positive(s.ExpectedRuntime))
-	if n := len(s.Features); n > 0 {
-		add(inputs, "equal inputs:", strconv.Itoa(n))
+	if has(what) {
+		add(label, value)
+	}
+	if has(kind) {
+		add(label+" like", Template(value))
+	}
+	if has(command) {
+		add("command like", Template(s.Command))
+	}
+	if has(version) {
+		add("image", s.Image)
+	}
+	if has(image) {
+		add("image", repository(s.Image))
+	}
+	if has(queue) {
+		add("queue", s.Queue)
+	}
+	if has(shape) {
+		add("shape", describeShape(s))
+	}
+	if has(limit) {
+		add("limit", positive(s.RuntimeLimit))
+		add("expected runtime", positive(s.ExpectedRuntime))
+	}
+	if n := len(s.Features); n > 0 && has(inputs) {
+		add("equal inputs:", strconv.Itoa(n))
 	}
 	if len(d) == 0 {
 		return "all jobs"

@@ -9,9 +9,10 @@ import (
 // A Run is what is remembered of a finished job. All groups of the job share it, and
 // nobody changes it while it is shared.
 type Run struct {
+	// What estimates read comes first: it should be one cache line or two.
 	Sequence uint64 // order of observation, from 1
 	Values   [NumTargets]Value
-	Ask      // what was known at submission
+	Inputs
 
 	measure
 	Outcome predictor.Outcome
@@ -26,21 +27,20 @@ type Run struct {
 // An Ask is what a job asks for, in the form in which jobs of a group are compared.
 type Ask struct {
 	// Words are the logarithms of the user's own words on the targets; NaN where there is none.
-	Words  [NumTargets]float64
-	Inputs []Input // by kind and ID
+	Words [NumTargets]float64
+	Inputs
 }
 
 // AskOf returns what a job asks for.
 func AskOf(s *predictor.JobSpec) Ask { return Ask{Words: words(s), Inputs: inputsOf(s)} }
 
-// Input returns the value of an input, zero if there is none.
-func (a *Ask) Input(id InputID) float64 {
-	for i := range a.Inputs {
-		if a.Inputs[i].ID == id {
-			return a.Inputs[i].Value
-		}
+// Ask returns what the run's job asked for.
+func (r *Run) Ask() Ask {
+	a := Ask{Inputs: r.Inputs}
+	for t := range r.Values {
+		a.Words[t] = r.Values[t].Word
 	}
-	return 0
+	return a
 }
 
 // newRun keeps of a record what the groups remember; nil if it tells nothing, as
@@ -54,9 +54,9 @@ func newRun(r *predictor.JobRecord) *Run {
 		Submitted: Submitted(r), Finished: r.Finished, Outcome: r.Outcome,
 		measure:         measureOf(r),
 		RuntimeCensored: r.RuntimeCensored(), MemoryCensored: r.MemoryCensored(),
-		Ask: AskOf(&r.JobSpec),
+		Inputs: inputsOf(&r.JobSpec),
 	}
-	run.values()
+	run.values(words(&r.JobSpec))
 	return run
 }
 

@@ -21,9 +21,10 @@ const (
 )
 
 // A Value is what a run tells of a target: its natural logarithm, or that of a lower
-// bound on it if Censored; nothing unless Known.
+// bound on it if Censored; nothing unless Known. Word is what the user had said, as
+// Ask.Words.
 type Value struct {
-	Log             float64
+	Log, Word       float64
 	Known, Censored bool
 }
 
@@ -77,26 +78,19 @@ func (m *measure) valid() bool {
 // Meier ask. One that failed or was cancelled ended for a reason of its own, most often
 // early: it says nothing of those that succeed. On KTH, taking these for lower bounds
 // makes the mean error 14 % larger. A mean is no bound, whenever the run ended.
-func (r *Run) values() {
-	if r.Memory > 0 && r.MemoryCensored {
-		r.Values[Memory] = Value{LogBytes(r.Memory), true, true}
+func (r *Run) values(words [NumTargets]float64) {
+	ended := r.Outcome != predictor.Failed && r.Outcome != predictor.Cancelled
+	set := func(t Target, known bool, log float64, censored bool) {
+		r.Values[t] = Value{Word: words[t]}
+		if known {
+			r.Values[t] = Value{log, words[t], true, censored}
+		}
 	}
-	if r.Outcome == predictor.Failed || r.Outcome == predictor.Cancelled {
-		return
-	}
-	r.Values[Runtime] = Value{LogSeconds(r.Runtime), true, r.RuntimeCensored}
-	if r.Memory > 0 {
-		r.Values[Memory] = Value{LogBytes(r.Memory), true, r.RuntimeCensored || r.MemoryCensored}
-	}
-	if r.CPU > 0 {
-		r.Values[CPU] = Value{math.Log(r.CPU.Float64()), true, r.RuntimeCensored}
-	}
-	if r.GPUMemory > 0 {
-		r.Values[GPUMemory] = Value{LogBytes(r.GPUMemory), true, r.RuntimeCensored}
-	}
-	if r.GPUUtilization > 0 {
-		r.Values[GPUUtilization] = Value{math.Log(r.GPUUtilization.Float64()), true, false}
-	}
+	set(Runtime, ended, LogSeconds(r.Runtime), r.RuntimeCensored)
+	set(Memory, r.Memory > 0 && (ended || r.MemoryCensored), LogBytes(r.Memory), r.RuntimeCensored || r.MemoryCensored)
+	set(CPU, r.CPU > 0 && ended, math.Log(r.CPU.Float64()), r.RuntimeCensored)
+	set(GPUMemory, r.GPUMemory > 0 && ended, LogBytes(r.GPUMemory), r.RuntimeCensored)
+	set(GPUUtilization, r.GPUUtilization > 0 && ended, math.Log(r.GPUUtilization.Float64()), false)
 }
 
 // noWord is the logarithm of a word that was not given.

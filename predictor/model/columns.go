@@ -93,7 +93,7 @@ func (f *filler) group(t *target, runs []*features.Run, now time.Time, origin fl
 
 // ask writes the user's word and the inputs.
 func (f *filler) ask(t *target, a *features.Ask, origin float64) {
-	word := t.word(a)
+	word := a.Words[t.Target]
 	f.put(word, word-origin)
 	for _, id := range features.Requests {
 		f.put(a.Input(id))

@@ -23,27 +23,16 @@ type distribution struct {
 	linear bool // that level is read through its regression
 }
 
-// sortKey orders points by value, exact ones before bounds: a bound says "more than".
-// Its lowest bits are an index below maxIndex, and values closer than 1e-11 of
-// themselves are ordered by that.
-func (p *point) sortKey(index int) uint64 {
-	key := math.Float64bits(p.log) // in the order of the values if they are positive
-	if key>>63 == 1 {
-		key = ^key
-	} else {
-		key |= 1 << 63
+// comparePoints orders points by value, exact ones before bounds: a bound says "more than".
+func comparePoints(a, b point) int {
+	if c := cmp.Compare(a.log, b.log); c != 0 || a.censored == b.censored {
+		return c
 	}
-	key = key &^ (2*maxIndex - 1)
-	if p.censored {
-		key |= maxIndex
+	if a.censored {
+		return 1
 	}
-	return key | uint64(index)
+	return -1
 }
-
-// maxIndex is more than a pool has values: levels × Window × the ways to enter.
-const maxIndex = 1 << 12
-
-func comparePoints(a, b point) int { return cmp.Compare(a.sortKey(0), b.sortKey(0)) }
 
 // productLimit turns weighted observations in order, some of them censored, into a
 // distribution (Kaplan and Meier, 1958): the mass of a lower bound goes to the points

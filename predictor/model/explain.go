@@ -19,7 +19,11 @@ func (m *Model) Explain(s *predictor.JobSpec) predictor.Explanation {
 	x := predictor.Explanation{Estimate: m.Estimate(s)}
 	p := m.pool(&m.targets[features.Runtime], q)
 	defer p.release()
-	d, known := p.distribution(), !p.empty()
+	known := !p.empty()
+	var d distribution
+	if known {
+		d = p.distribution()
+	}
 	for level, runs := range q.runs {
 		if len(runs) == 0 {
 			continue

@@ -62,14 +62,19 @@ func (rs regressions) winner(key features.Key) *fit {
 // wins reports whether it has been better than the history.
 func (f *fit) wins() bool { return f.with <= margin*f.without }
 
-// shift is how much more a run with the inputs of to would take than one with those
-// of from, on the logarithmic scale. It is bounded: what lies farther apart says nothing.
-func (f *fit) shift(from, to *features.Ask) float64 {
-	d := 0.0
+// at is what the regression makes of the inputs of a job, its constant left out.
+func (f *fit) at(in features.Inputs) float64 {
+	sum := 0.0
 	for _, c := range f.columns {
-		d += c.slope * (to.Input(c.input) - from.Input(c.input))
+		sum += c.slope * in.Input(c.input)
 	}
-	return min(max(d, -farthest), farthest)
+	return sum
+}
+
+// shift is how much more a run would take at to than one took with the inputs of from, on
+// the logarithmic scale. It is bounded: what lies farther apart says nothing.
+func (f *fit) shift(from features.Inputs, to float64) float64 {
+	return min(max(to-f.at(from), -farthest), farthest)
 }
 
 // learnLinear tries the regression of each of the job's own groups on the value that came,
@@ -105,11 +110,11 @@ func (f *fit) try(t *target, runs []*features.Run, ask *features.Ask, came float
 	room := trialRoom.Get().(*trial)
 	defer trialRoom.Put(room)
 	room.with, room.without = room.with[:0], room.without[:0]
-	age := 1.0
+	age, to := 1.0, f.at(ask.Inputs)
 	for _, r := range slices.Backward(runs) {
 		if v := t.of(r); v.Known && !v.Censored {
-			room.with = append(room.with, point{log: v.Log + f.shift(&r.Ask, ask), weight: age})
-			room.without = append(room.without, point{log: v.Log, weight: age * t.similarity(&r.Ask, ask)})
+			room.with = append(room.with, point{log: v.Log + f.shift(r.Inputs, to), weight: age})
+			room.without = append(room.without, point{log: v.Log, weight: age * t.similarity(r, ask)})
 			age *= ageing
 		}
 	}

@@ -49,7 +49,8 @@ func (m *Model) Observe(r predictor.JobRecord) {
 	keys := features.KeysOf(&r.JobSpec)
 	run, added := m.history.Observe(&r, &keys, func(run *features.Run) {
 		m.limits.learn(run, r.RuntimeLimit)
-		q := question{at: run.Submitted, keys: &keys, ask: &run.Ask, runs: m.history.View(&keys, run.Submitted)}
+		ask := run.Ask()
+		q := question{at: run.Submitted, keys: &keys, ask: &ask, runs: m.history.View(&keys, run.Submitted)}
 		for t := range m.targets {
 			m.learn(&m.targets[t], run, &q)
 		}

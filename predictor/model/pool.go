@@ -50,10 +50,13 @@ type pool struct {
 	values     []value
 	uses       []use
 	components []component
-	points     []point             // of the distribution, which uses the pool's memory
-	order      []uint64            // sort keys of the values
-	places     [2 * maxIndex]int32 // of runs in values, from 1, by hash
+	sorter     sorter           // has the points of the distribution
+	places     [maxValues]int16 // of runs in values, from 1, by hash
 }
+
+// maxValues is more than a pool has values: of each level's window each run by itself, and
+// as a factor of the user's word. It is a power of two.
+const maxValues = 1 << 11
 
 // A value is what one run says of the job.
 type value struct {
@@ -148,6 +151,10 @@ func (p *pool) enter(c *component, q *question, runs []*features.Run) {
 func (p *pool) enterHistory(c *component, q *question, runs []*features.Run, ageing float64, most int) {
 	fit := p.target.linear.winner(q.keys[q.finest(c.level)])
 	c.linear = fit != nil
+	to := 0.0
+	if fit != nil {
+		to = fit.at(q.ask.Inputs)
+	}
 	age := 1.0
 	for _, r := range slices.Backward(runs) {
 		came := p.target.of(r)
@@ -156,13 +163,13 @@ func (p *pool) enterHistory(c *component, q *question, runs []*features.Run, age
 		}
 		var v int32
 		if fit != nil {
-			shift := fit.shift(&r.Ask, q.ask)
+			shift := fit.shift(r.Inputs, to)
 			v = p.add(came, shift, math.Exp(-math.Abs(shift)), nil, false)
 		} else if place, ok := p.place(r, false); ok {
-			v = *place - 1
+			v = int32(*place - 1)
 		} else {
-			v = p.add(came, 0, p.target.similarity(&r.Ask, q.ask), r, false)
-			*place = v + 1
+			v = p.add(came, 0, p.target.similarity(r, q.ask), r, false)
+			*place = int16(v + 1)
 		}
 		p.use(c, v, age)
 		age *= ageing
@@ -174,21 +181,21 @@ func (p *pool) enterHistory(c *component, q *question, runs []*features.Run, age
 
 // enterRelative takes the runs for which the user had given a word, as a factor of it.
 func (p *pool) enterRelative(c *component, runs []*features.Run, ask *features.Ask) {
-	word := p.target.word(ask)
+	word := ask.Words[p.target.Target]
 	if math.IsNaN(word) || p.target.fixesWord(features.Levels[c.level]) {
 		return
 	}
 	age := 1.0
 	for _, r := range slices.Backward(runs) {
-		came, said := p.target.of(r), p.target.word(&r.Ask)
-		if !came.Known || said != said {
+		came := p.target.of(r)
+		if !came.Known || math.IsNaN(came.Word) {
 			continue
 		}
 		place, known := p.place(r, true)
 		if !known {
-			*place = p.add(came, word-said, 1, r, true) + 1
+			*place = int16(p.add(came, word-came.Word, 1, r, true) + 1)
 		}
-		p.use(c, *place-1, age)
+		p.use(c, int32(*place-1), age)
 		age *= ageing
 	}
 }
@@ -209,7 +216,7 @@ func (p *pool) add(came *features.Value, shift, similarity float64, r *features.
 }
 
 // place returns where a run's place in values is kept, and whether it has one.
-func (p *pool) place(r *features.Run, relative bool) (*int32, bool) {
+func (p *pool) place(r *features.Run, relative bool) (*int16, bool) {
 	h := r.Sequence << 1
 	if relative {
 		h++
@@ -239,15 +246,6 @@ func (p *pool) distribution() distribution {
 			d.exact, d.linear = c.exact, c.linear
 		}
 	}
-	p.order = p.order[:0]
-	for i := range p.values {
-		p.order = append(p.order, p.values[i].sortKey(i))
-	}
-	slices.Sort(p.order)
-	p.points = p.points[:0]
-	for _, key := range p.order {
-		p.points = append(p.points, p.values[key%maxIndex].point)
-	}
-	d.points = productLimit(p.points)
+	d.points = productLimit(p.sorter.sort(p.values))
 	return d
 }

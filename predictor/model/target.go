@@ -39,9 +39,6 @@ var smallest = [features.NumTargets]float64{2, 16, -5, 18, -7}
 // of returns what a run tells.
 func (q *quantity) of(r *features.Run) *features.Value { return &r.Values[q.Target] }
 
-// word returns the user's own word, NaN if there is none.
-func (q *quantity) word(a *features.Ask) float64 { return a.Words[q.Target] }
-
 // kernelWidth is how far apart two inputs, on their logarithmic scale, make one run
 // count 1/e for the other: a factor of 1.65. From 0.25 to 1 the traces differ little.
 const kernelWidth = 0.5
@@ -52,15 +49,27 @@ const farthest = 20
 // similarity is how much a run counts for a job by what both ask for: one if they
 // ask for the same, less the more the user's word and the declared inputs differ.
 // What only one of them has does not count.
-func (q *quantity) similarity(a, b *features.Ask) float64 {
+func (q *quantity) similarity(r *features.Run, ask *features.Ask) float64 {
 	distance := 0.0
-	if d := math.Abs(q.word(a) - q.word(b)); d > 0 { // not NaN
+	if d := math.Abs(q.of(r).Word - ask.Words[q.Target]); d > 0 { // not NaN
 		distance = d
 	}
-	for i, j := 0, 0; i < len(a.Inputs) && j < len(b.Inputs); {
-		x, y := &a.Inputs[i], &b.Inputs[j]
+	if len(ask.Inputs) > 0 && ask.Inputs[0].Kind == features.Declared { // those come first
+		distance += apart(r.Inputs, ask.Inputs)
+	}
+	if distance == 0 {
+		return 1
+	}
+	return math.Exp(-min(distance, farthest) / kernelWidth)
+}
+
+// apart is the sum of the differences between the declared inputs that a and b have.
+func apart(a, b features.Inputs) float64 {
+	sum := 0.0
+	for i, j := 0, 0; i < len(a) && j < len(b); {
+		x, y := &a[i], &b[j]
 		if x.Kind != features.Declared || y.Kind != features.Declared {
-			break // those come first
+			break
 		}
 		switch {
 		case x.ID < y.ID:
@@ -68,12 +77,9 @@ func (q *quantity) similarity(a, b *features.Ask) float64 {
 		case x.ID > y.ID:
 			j++
 		default:
-			distance += math.Abs(x.Value - y.Value)
+			sum += math.Abs(x.Value - y.Value)
 			i, j = i+1, j+1
 		}
 	}
-	if distance == 0 {
-		return 1
-	}
-	return math.Exp(-min(distance, farthest) / kernelWidth)
+	return sum
 }
