@@ -163,4 +163,4 @@ func (r *remote) Remaining(j *sim.Job, _ *predictor.Estimate, elapsed time.Durat
 	return q[0], nil
 }
 
-func (*remote) Observe(*sim.Job, time.Time, time.Time) error { return nil }
+func (*remote) Observe(*predictor.JobRecord) error { return nil }

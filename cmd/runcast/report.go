@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,17 +8,15 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/runcast/runcast/collector/store"
-	"github.com/runcast/runcast/predictor"
 	"github.com/runcast/runcast/predictor/report"
 	"github.com/runcast/runcast/predictor/train"
 )
 
 func newReport() *cobra.Command {
 	var (
-		o         = train.Options{Now: time.Now}
-		server    remote
-		path, out string
+		o    = train.Options{Now: time.Now}
+		from source
+		out  string
 	)
 	cmd := &cobra.Command{
 		Use:   "report (TRACE | --store FILE | --server ADDR)",
@@ -31,47 +28,24 @@ file of HTML that needs nothing else: no script, no font, no network.`,
 		GroupID: "people",
 		Args:    cobra.MaximumNArgs(1),
 	}
-	options := traceFlags(cmd)
-	server.flags(cmd, "collector")
-	cmd.Flags().StringVar(&path, "store", "", "bbolt `file` that no other process has open")
+	from.flags(cmd)
 	cmd.Flags().StringVarP(&out, "output", "o", "report.html", "`file` to write")
 	cmd.Flags().Float64Var(&o.Start, "start", 0.2, "share of the submissions that only teach; the later ones are judged")
 	cmd.Flags().Uint64Var(&o.Seed, "seed", 1, "seed of random choices")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		sources := len(args)
-		for _, flag := range []string{"store", "server"} {
-			if cmd.Flags().Changed(flag) {
-				sources++
-			}
-		}
-		if sources != 1 {
-			return usagef(cmd, "expected either a TRACE, --store or --server")
+		if err := from.check(cmd, args); err != nil {
+			return err
 		}
 		if !(o.Start >= 0 && o.Start < 1) {
 			return usagef(cmd, "--start: %v is not from 0 to below 1", o.Start)
 		}
-		var (
-			records []predictor.JobRecord
-			from    string
-			err     error
-		)
-		switch {
-		case len(args) == 1:
-			from = args[0]
-			records, err = readTrace(cmd, from, *options)
-		case path != "":
-			from = path
-			records, err = readStore(cmd.Context(), path)
-		default:
-			from = server.server
-			records, err = readServer(cmd, &server)
-		}
+		records, name, err := from.read(cmd, args)
 		if err != nil {
 			return err
 		}
-		r, err := report.New(filepath.Base(from), records, o)
+		r, err := report.New(filepath.Base(name), records, o)
 		if err != nil {
-			return fmt.Errorf("%s: %w", from, err)
+			return fmt.Errorf("%s: %w", name, err)
 		}
 		f, err := os.Create(out)
 		if err != nil {
@@ -84,42 +58,8 @@ file of HTML that needs nothing else: no script, no font, no network.`,
 		if err := f.Close(); err != nil {
 			return err
 		}
-		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %d jobs of %s judged\n", out, r.Runtime.Jobs, from)
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %d jobs of %s judged\n", out, r.Runtime.Jobs, name)
 		return nil
 	}
 	return cmd
-}
-
-func readStore(ctx context.Context, path string) ([]predictor.JobRecord, error) {
-	s, err := store.Open(path, store.Options{MustExist: true})
-	if err != nil {
-		return nil, err
-	}
-	defer s.Close()
-	return readHistory(ctx, s)
-}
-
-func readServer(cmd *cobra.Command, server *remote) ([]predictor.JobRecord, error) {
-	client, err := server.dial(cmd)
-	if err != nil {
-		return nil, err
-	}
-	defer client.Close()
-	records, err := readHistory(cmd.Context(), client.History())
-	if err != nil {
-		return nil, server.failed(err)
-	}
-	return records, nil
-}
-
-// readHistory reads all records of a history into memory.
-func readHistory(ctx context.Context, h predictor.History) ([]predictor.JobRecord, error) {
-	var records []predictor.JobRecord
-	for e, err := range h.Records(ctx, time.Time{}, time.Time{}) {
-		if err != nil {
-			return nil, err
-		}
-		records = append(records, e.JobRecord)
-	}
-	return records, nil
 }

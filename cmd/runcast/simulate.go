@@ -5,8 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,129 +16,264 @@ import (
 	"github.com/runcast/runcast/scheduler/sim"
 )
 
-func newSimulate() *cobra.Command {
-	var (
-		processors, limit int
-		nodes             string
-		policy, estimates string
-		drain, asJSON     bool
-		seed              uint64
-	)
-	cmd := &cobra.Command{
-		Use:   "simulate TRACE (--procs N | --nodes FILE)",
-		Short: "Replay a history through a scheduling policy",
-		Long: `Replay the jobs of a history on a cluster in simulated time. The policy runcast is
-the very plan that the scheduler carries out in a cluster; the others are classic
-rules to compare with.
+// asItWas is the name among the policies of what really happened.
+const asItWas = "history"
 
-  policies:   ` + strings.Join(sim.Policies, ", ") + `
-  predictors: oracle, request, last2, noise:SIGMA, runcast (learns as the replay goes)`,
+// simulate is the command's flags.
+type simulate struct {
+	from             source
+	processors       int
+	nodes            string
+	policies         []string // NAME or NAME/PREDICTOR
+	estimates        string
+	rightSize, drain bool
+	limit, days      int
+	windows, seeds   int
+	seed             uint64
+	asJSON           bool
+}
+
+func newSimulate() *cobra.Command {
+	var s simulate
+	cmd := &cobra.Command{
+		Use:   "simulate (TRACE | --store FILE | --server ADDR)",
+		Short: "Replay a history through scheduling policies",
+		Long: `Replay the jobs of a history on a cluster in simulated time, by one policy or by several
+side by side. The policy runcast is the very plan that the scheduler carries out in a
+cluster; greedy is a cluster without a queue, history what really happened, and the
+others are classic rules to compare with.
+
+  policies:   ` + strings.Join(sim.Policies, ", ") + `,
+              ` + asItWas + `; easy/request has a predictor of its own
+  predictors: oracle, request, last2, noise:SIGMA, runcast (learns as the replay goes)
+
+Without --procs and --nodes the cluster is as large as the history shows that it was:
+nodes as large as the largest pod, as many as held what ran at one time. The simulated
+cluster is empty at first, nothing but the jobs is on it, and no job is preempted.
+
+A log is one sample: means come with a 95 % confidence interval, over consecutive parts
+of the log, or with --seeds over repetitions of which each shakes the submissions by up
+to a minute. Other policies are compared with the first, part by part.`,
+		Example: `  runcast simulate history.csv --nodes nodes.yaml
+  runcast simulate --store runcast.bolt --days 30 --policy history,greedy,runcast`,
 		GroupID: "people",
-		Args:    cobra.ExactArgs(1),
+		Args:    cobra.MaximumNArgs(1),
 	}
-	options := traceFlags(cmd)
+	s.from.flags(cmd)
 	f := cmd.Flags()
-	f.IntVar(&processors, "procs", 0, "number of equal processors, without placement")
-	f.StringVar(&nodes, "nodes", "", "YAML `file`: a list of {name, count, cpu_cores, memory_bytes, gpus, gpu_model, labels}")
-	f.StringVar(&policy, "policy", "runcast", "scheduling policy")
-	f.StringVar(&estimates, "predictor", "runcast", "where runtimes come from")
-	f.BoolVar(&drain, "drain", false, "submit all jobs at time 0")
-	f.IntVar(&limit, "jobs", 0, "only the first `N` jobs; 0 takes all")
-	f.Uint64Var(&seed, "seed", 1, "seed of random choices")
-	f.BoolVar(&asJSON, "json", false, "print one JSON object")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if (processors > 0) == (nodes != "") {
-			return usagef(cmd, "expected either --procs with a positive number, or --nodes")
-		}
-		if !slices.Contains(sim.Policies, policy) {
-			return usagef(cmd, "--policy: %q is not one of %s", policy, strings.Join(sim.Policies, ", "))
-		}
-		if limit < 0 {
-			return usagef(cmd, "--jobs: expected a number of at least 0, got %d", limit)
-		}
-		cluster, err := simulatedCluster(processors, nodes)
-		if err != nil {
-			return err
-		}
-		var source sim.Predictor = &learner{model: model.New(seed)}
-		if estimates != "runcast" {
-			if source, err = sim.NewPredictor(estimates, seed); err != nil {
-				return usagef(cmd, "--predictor: %w", err)
-			}
-		}
-		records, err := readTrace(cmd, args[0], *options)
-		if err != nil {
-			return err
-		}
-		jobs := sim.FromRecords(records)
-		if limit > 0 {
-			jobs = jobs[:min(limit, len(jobs))]
-		}
-		if drain {
-			jobs = sim.Drained(jobs)
-		}
-		result, err := sim.Run(sim.Config{Cluster: cluster, Jobs: jobs, Policy: policy, Predictor: source, Clock: time.Now})
-		if err != nil {
-			return fmt.Errorf("%s: %w", args[0], err)
-		}
-		if result.LowerBound, err = sim.LowerBound(cluster, jobs); err != nil {
-			return fmt.Errorf("%s: %w", args[0], err)
-		}
-		r := simulation{filepath.Base(args[0]), policy, estimates, result}
-		if asJSON {
-			return printJSON(cmd, r)
-		}
-		return printSimulation(cmd, r)
-	}
+	f.IntVar(&s.processors, "procs", 0, "number of equal processors, without placement")
+	f.StringVar(&s.nodes, "nodes", "", "YAML `file`: a list of {name, count, cpu_cores, memory_bytes, gpus, gpu_model, labels}")
+	f.StringSliceVar(&s.policies, "policy", []string{"runcast"}, "scheduling `policies`, by commas")
+	f.StringVar(&s.estimates, "predictor", "runcast", "where runtimes come from, for policies that do not say it")
+	f.BoolVar(&s.rightSize, "right-size", false, "jobs ask for the memory that the predictor says they need, and again for more if that was too little")
+	f.BoolVar(&s.drain, "drain", false, "submit all jobs at time 0")
+	f.IntVar(&s.limit, "jobs", 0, "only the first `N` jobs; 0 takes all")
+	f.IntVar(&s.days, "days", 0, "only the jobs submitted in the last `N` days, those before only teach; 0 takes all")
+	f.IntVar(&s.windows, "windows", 10, "parts of the log, of as many jobs each, whose spread gives the intervals")
+	f.IntVar(&s.seeds, "seeds", 0, "take the intervals over `N` repetitions instead, with seeds from --seed on")
+	f.Uint64Var(&s.seed, "seed", 1, "seed of random choices")
+	f.BoolVar(&s.asJSON, "json", false, "print one JSON object")
+	cmd.RunE = s.run
 	return cmd
 }
 
-// A simulation is what simulate prints.
-type simulation struct {
-	Trace     string `json:"trace"`
-	Policy    string `json:"policy"`
-	Predictor string `json:"predictor"`
-	sim.Result
+// check finds what is wrong with the flags.
+func (s *simulate) check(cmd *cobra.Command, args []string) error {
+	if err := s.from.check(cmd, args); err != nil {
+		return err
+	}
+	if s.processors > 0 && s.nodes != "" {
+		return usagef(cmd, "expected either --procs or --nodes")
+	}
+	for _, v := range s.variants() {
+		if v.Policy == asItWas && (s.drain || s.seeds > 0) {
+			return usagef(cmd, "--policy: %s goes with neither --drain nor --seeds", asItWas)
+		}
+		if v.Policy != asItWas && !slices.Contains(sim.Policies, v.Policy) {
+			return usagef(cmd, "--policy: %q is not one of %s, %s", v.Policy, strings.Join(sim.Policies, ", "), asItWas)
+		}
+		if _, err := newSource(v.Predictor, s.seed); err != nil && v.Policy != asItWas {
+			return usagef(cmd, "--predictor: %w", err)
+		}
+	}
+	for _, n := range []struct {
+		flag  string
+		least int
+		value int
+	}{{"procs", 0, s.processors}, {"jobs", 0, s.limit}, {"days", 0, s.days}, {"windows", 2, s.windows}, {"seeds", 0, s.seeds}} {
+		if n.value < n.least {
+			return usagef(cmd, "--%s: expected a number of at least %d, got %d", n.flag, n.least, n.value)
+		}
+	}
+	if s.seeds == 1 {
+		return usagef(cmd, "--seeds: expected at least 2, one has no spread")
+	}
+	return nil
 }
 
-func printSimulation(cmd *cobra.Command, s simulation) error {
-	out := cmd.OutOrStdout()
-	fmt.Fprintf(out, "%d jobs of %s, policy %s, predictor %s\n\n", s.Jobs, s.Trace, s.Policy, s.Predictor)
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	seconds := func(name string, x float64) {
-		fmt.Fprintf(w, "%s\t%.0f s\n", name, x)
+// variants are what is to be simulated, by name.
+func (s *simulate) variants() []simulation {
+	variants := make([]simulation, 0, len(s.policies))
+	for _, p := range s.policies {
+		v := simulation{Predictor: s.estimates}
+		var own bool
+		var estimates string
+		if v.Policy, estimates, own = strings.Cut(p, "/"); own {
+			v.Predictor = estimates
+		}
+		if v.Policy == asItWas {
+			v.Predictor = ""
+		}
+		variants = append(variants, v)
 	}
-	seconds("mean flow time", s.MeanFlow)
-	seconds("no schedule is below", s.LowerBound)
-	seconds("largest flow time", s.MaxFlow)
-	seconds("mean wait", s.MeanWait)
-	seconds("95th percentile of waits", s.P95Wait)
-	fmt.Fprintf(w, "mean bounded slowdown\t%.2f\n", s.MeanBoundedSlow)
-	seconds("makespan", s.Makespan)
-	fmt.Fprintf(w, "utilization\t%.1f%%\n", 100*s.Utilization)
-	if s.Unfit > 0 {
-		fmt.Fprintf(w, "left out, fit no node\t%d jobs\n", s.Unfit)
-	}
-	return w.Flush()
+	return variants
 }
 
-func simulatedCluster(processors int, nodes string) (sim.Cluster, error) {
-	if nodes == "" {
-		return sim.Processors(processors), nil
+func (s *simulate) run(cmd *cobra.Command, args []string) error {
+	if err := s.check(cmd, args); err != nil {
+		return err
 	}
-	text, err := os.ReadFile(nodes)
+	records, from, err := s.from.read(cmd, args)
 	if err != nil {
-		return sim.Cluster{}, err
+		return err
+	}
+	earlier, jobs := s.jobs(records)
+	cluster, text, err := s.cluster(jobs)
+	if err != nil {
+		return err
+	}
+	c := comparison{Trace: filepath.Base(from), Cluster: text, RightSized: s.rightSize}
+	for _, v := range s.variants() {
+		v.Trace = c.Trace
+		if err := s.simulate(&v, cluster, earlier, jobs); err != nil {
+			return fmt.Errorf("%s: %w", from, err)
+		}
+		if len(c.Runs) > 0 && v.samples != nil {
+			against := sim.Against(v.samples, c.Runs[0].samples)
+			v.Against = &against
+		}
+		c.Runs = append(c.Runs, v)
+	}
+	if err := s.bound(&c, cluster, jobs); err != nil {
+		return fmt.Errorf("%s: %w", from, err)
+	}
+	switch {
+	case s.asJSON && len(c.Runs) == 1:
+		return printJSON(cmd, c.Runs[0])
+	case s.asJSON:
+		return printJSON(cmd, c)
+	case len(c.Runs) == 1:
+		return printSimulation(cmd, c.Runs[0])
+	}
+	return printComparison(cmd, c)
+}
+
+// jobs are those to simulate, and those before them.
+func (s *simulate) jobs(records []predictor.JobRecord) (earlier, jobs []sim.Job) {
+	jobs = sim.FromRecords(records)
+	if s.limit > 0 {
+		jobs = jobs[:min(s.limit, len(jobs))]
+	}
+	if s.days > 0 && len(jobs) > 0 {
+		earlier, jobs = sim.Since(jobs, jobs[len(jobs)-1].Submitted.AddDate(0, 0, -s.days))
+	}
+	if s.drain && len(jobs) > 0 {
+		jobs = sim.Drained(jobs)
+	}
+	return earlier, jobs
+}
+
+// simulate runs one variant, with --seeds once more for each.
+func (s *simulate) simulate(v *simulation, cluster sim.Cluster, earlier, jobs []sim.Job) error {
+	once := func(jobs []sim.Job, seed uint64) (sim.Result, error) {
+		if v.Policy == asItWas {
+			return sim.AsItWas(cluster, jobs)
+		}
+		p, err := newSource(v.Predictor, seed)
+		if err != nil {
+			return sim.Result{}, err
+		}
+		if len(jobs) > 0 {
+			if err := sim.Teach(p, earlier, jobs[0].Submitted); err != nil {
+				return sim.Result{}, err
+			}
+		}
+		return sim.Run(sim.Config{Cluster: cluster, Jobs: jobs, Policy: v.Policy, Predictor: p, RightSize: s.rightSize, Clock: time.Now})
+	}
+	var err error
+	if v.Result, err = once(jobs, s.seed); err != nil {
+		return err
+	}
+	if s.seeds == 0 && v.Jobs >= s.windows {
+		v.samples = v.Windows(s.windows)
+	}
+	for i := range uint64(s.seeds) {
+		r, err := once(sim.Shaken(jobs, s.seed+i), s.seed+i)
+		if err != nil {
+			return err
+		}
+		v.samples = append(v.samples, r.Measures)
+	}
+	if v.samples != nil {
+		intervals := sim.NewIntervals(v.samples)
+		v.Intervals = &intervals
+	}
+	return nil
+}
+
+// bound says how far each result is from what no schedule is below.
+func (s *simulate) bound(c *comparison, cluster sim.Cluster, jobs []sim.Job) error {
+	if s.rightSize {
+		jobs = sim.Trimmed(jobs)
+	}
+	bound, err := sim.LowerBound(cluster, jobs)
+	if err != nil {
+		return err
+	}
+	for i := range c.Runs {
+		c.Runs[i].Bounded(bound)
+	}
+	return nil
+}
+
+// newSource is a predictor by its name.
+func newSource(name string, seed uint64) (sim.Predictor, error) {
+	if name == "runcast" {
+		return &learner{model: model.New(seed)}, nil
+	}
+	return sim.NewPredictor(name, seed)
+}
+
+// cluster is what the jobs are simulated on, and what to call it.
+func (s *simulate) cluster(jobs []sim.Job) (c sim.Cluster, text string, err error) {
+	if s.processors > 0 {
+		return sim.Processors(s.processors), strconv.Itoa(s.processors) + " processors", nil
 	}
 	var groups []sim.NodeGroup
-	if err := decodeStrict(text, &groups); err != nil {
-		return sim.Cluster{}, prefixed(nodes+": ", err)
+	from := s.nodes
+	if s.nodes == "" {
+		from = "as the history shows them"
+		groups, err = sim.NodesUsed(jobs)
+		if err != nil {
+			return c, "", fmt.Errorf("%w: the cluster cannot be told from it, see --nodes and --procs", err)
+		}
+	} else {
+		text, err := os.ReadFile(s.nodes)
+		if err != nil {
+			return c, "", err
+		}
+		if err := decodeStrict(text, &groups); err != nil {
+			return c, "", prefixed(s.nodes+": ", err)
+		}
 	}
-	c, err := sim.NewCluster(groups)
-	if err != nil {
-		return sim.Cluster{}, fmt.Errorf("%s: %w", nodes, err)
+	if c, err = sim.NewCluster(groups); err != nil {
+		return c, "", fmt.Errorf("%s: %w", s.nodes, err)
 	}
-	return c, nil
+	var parts []string
+	for _, g := range groups {
+		parts = append(parts, g.String())
+	}
+	return c, strings.Join(parts, ", ") + " (" + from + ")", nil
 }
 
 // learner is the real model as a predictor of the simulator: it learns from each
@@ -153,7 +288,7 @@ func (l *learner) Remaining(j *sim.Job, _ *predictor.Estimate, elapsed time.Dura
 	return l.model.Remaining(&j.JobSpec, elapsed), nil
 }
 
-func (l *learner) Observe(j *sim.Job, started, finished time.Time) error {
-	l.model.Observe(predictor.JobRecord{JobSpec: j.JobSpec, Started: started, Finished: finished, Outcome: predictor.Succeeded})
+func (l *learner) Observe(r *predictor.JobRecord) error {
+	l.model.Observe(*r)
 	return nil
 }

@@ -42,6 +42,22 @@ type NodeGroup struct {
 	Labels   map[string]string `json:"labels"`
 }
 
+// String says what the group is: "12 nodes of 8 cores, 32 GiB, 4 GPUs".
+func (g NodeGroup) String() string {
+	text := "1 node"
+	if g.Count > 1 {
+		text = strconv.Itoa(g.Count) + " nodes"
+	}
+	text += fmt.Sprintf(" of %g cores, %s", g.CPUCores, g.Memory)
+	if g.GPUs > 0 {
+		text += fmt.Sprintf(", %g GPUs", g.GPUs)
+	}
+	if g.GPUModel != "" {
+		text += " (" + g.GPUModel + ")"
+	}
+	return text
+}
+
 // NewCluster returns a cluster of nodes with CPU, memory and GPUs. A job with a
 // GPU model runs only on nodes of that model.
 func NewCluster(groups []NodeGroup) (Cluster, error) {

@@ -2,7 +2,7 @@ package sim
 
 import (
 	"cmp"
-	"math"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -13,9 +13,11 @@ import (
 // whatever was predicted.
 type Job struct {
 	predictor.JobSpec
-	Runtime       time.Duration // actual, positive
-	Deadline      time.Time     // soft; zero: none
-	EarliestStart time.Time     // zero: at once
+	Runtime       time.Duration   // actual, positive
+	PeakMemory    predictor.Bytes // largest pod's, of the real run; zero: unknown
+	Started       time.Time       // of the real run; the simulation does not look at it
+	Deadline      time.Time       // soft; zero: none
+	EarliestStart time.Time       // zero: at once
 }
 
 // FromRecords makes jobs of finished runs, in order of submission. Records
@@ -25,7 +27,7 @@ func FromRecords(records []predictor.JobRecord) []Job {
 	jobs := make([]Job, 0, len(records))
 	for i := range records {
 		r := &records[i]
-		j := Job{JobSpec: r.JobSpec, Runtime: r.Runtime()}
+		j := Job{JobSpec: r.JobSpec, Runtime: r.Runtime(), PeakMemory: r.PeakMemory, Started: r.Started}
 		if j.RuntimeLimit > 0 {
 			j.Runtime = min(j.Runtime, j.RuntimeLimit)
 		}
@@ -33,7 +35,7 @@ func FromRecords(records []predictor.JobRecord) []Job {
 			jobs = append(jobs, j)
 		}
 	}
-	slices.SortStableFunc(jobs, func(a, b Job) int { return a.Submitted.Compare(b.Submitted) })
+	sortBySubmission(jobs)
 	return jobs
 }
 
@@ -46,11 +48,30 @@ func Drained(jobs []Job) []Job {
 	return drained
 }
 
+// Shaken returns the jobs with each submission moved by up to a minute, in their new
+// order. A schedule hangs by such trifles: what the same rule makes of a few shaken logs
+// tells how much of a difference is chance (Tsafrir, Ouaknine and Feitelson, MASCOTS
+// 2007).
+func Shaken(jobs []Job, seed uint64) []Job {
+	rng := rand.New(rand.NewPCG(seed, 0x5a4e))
+	shaken := slices.Clone(jobs)
+	for i := range shaken {
+		shaken[i].Submitted = shaken[i].Submitted.Add(time.Duration(rng.Int64N(int64(time.Minute))))
+	}
+	sortBySubmission(shaken)
+	return shaken
+}
+
+func sortBySubmission(jobs []Job) {
+	slices.SortStableFunc(jobs, func(a, b Job) int { return a.Submitted.Compare(b.Submitted) })
+}
+
 // A task is a job in the simulation. Times count from the first submission.
 type task struct {
 	*Job
-	index    int // in order of submission
-	request  []int64
+	index    int     // in order of submission
+	own      []int64 // what one pod asks for
+	request  []int64 // what it is given
 	pods     int
 	class    int
 	units    int64 // request × pods of the one resource of a cluster without placement
@@ -59,25 +80,17 @@ type task struct {
 	submitted     time.Duration
 	start, end    time.Duration
 	started       bool
+	sized         bool // request is not the job's own
+	kills         int  // for memory
 	nodes         []int
 	reservedStart time.Time // by the last plan
 	promised      promise   // what was foretold at submission
 }
 
-// A promise is a forecast of a job's end.
-type promise struct{ p50, p90 time.Time }
+// A promise is a forecast of a job's start and end; zero of what cannot be foretold.
+type promise struct{ start50, start90, end50, end90 time.Time }
 
 // bySubmission orders tasks by submission.
 func bySubmission(a, b *task) int {
 	return cmp.Or(cmp.Compare(a.submitted, b.submitted), cmp.Compare(a.index, b.index))
-}
-
-// flow is the time from submission to the end.
-func (t *task) flow() time.Duration { return t.end - t.submitted }
-
-// boundedSlowdown is the flow time over the runtime, both taken as at least ten
-// seconds (Feitelson and Rudolph, JSSPP 1998).
-func (t *task) boundedSlowdown() float64 {
-	const tau = 10.0
-	return math.Max(1, t.flow().Seconds()/math.Max(t.Runtime.Seconds(), tau))
 }

@@ -28,7 +28,7 @@ func (p *planned) dispatch(r *run, now time.Duration) ([]*task, error) {
 		t := r.waiting[d.Job]
 		t.reservedStart, t.nodes = d.ReservedStart, d.Nodes
 		if t.submitted == now && !p.plain {
-			t.promised = promise{d.EndP50, d.EndP90}
+			t.promised = promise{d.StartP50, d.StartP90, d.EndP50, d.EndP90}
 		}
 		if d.Verdict == scheduler.Released || d.Verdict == scheduler.Backfilled && !p.strict {
 			starts = append(starts, t)

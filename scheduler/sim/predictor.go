@@ -21,8 +21,9 @@ type Predictor interface {
 	// Remaining tells how much longer a job takes that has run for elapsed, given
 	// what Estimate said of it. Zero means unknown.
 	Remaining(j *Job, e *predictor.Estimate, elapsed time.Duration) (predictor.Quantiles[time.Duration], error)
-	// Observe is told of each job when it ends.
-	Observe(j *Job, started, finished time.Time) error
+	// Observe is told of each run when it ends, those killed for too little memory
+	// included.
+	Observe(r *predictor.JobRecord) error
 }
 
 // NewPredictor returns a predictor by its name: "oracle", "request", "last2" or
@@ -55,16 +56,20 @@ func left(total, elapsed time.Duration) predictor.Quantiles[time.Duration] {
 	return predictor.Exactly(max(total-elapsed, time.Second))
 }
 
-// oracle knows every runtime.
+// oracle knows every runtime and every peak.
 type oracle struct{}
 
-func (oracle) Estimate(j *Job) (predictor.Estimate, error) { return exactly(j.Runtime), nil }
+func (oracle) Estimate(j *Job) (predictor.Estimate, error) {
+	e := exactly(j.Runtime)
+	e.PeakMemory, e.MemoryRequest = predictor.Exactly(j.PeakMemory), j.PeakMemory
+	return e, nil
+}
 
 func (oracle) Remaining(j *Job, _ *predictor.Estimate, elapsed time.Duration) (predictor.Quantiles[time.Duration], error) {
 	return left(j.Runtime, elapsed), nil
 }
 
-func (oracle) Observe(*Job, time.Time, time.Time) error { return nil }
+func (oracle) Observe(*predictor.JobRecord) error { return nil }
 
 // runs are the last ten runtimes of each key, oldest first.
 type runs map[string][]time.Duration
@@ -75,11 +80,11 @@ func (r runs) observe(key string, d time.Duration) {
 }
 
 // keys are the groups of a job in key_median, finest first.
-func keys(j *Job) [3]string { return [3]string{j.User + "\x00" + j.Name, j.User, ""} }
+func keys(j *predictor.JobSpec) [3]string { return [3]string{j.User + "\x00" + j.Name, j.User, ""} }
 
 // median is that of the finest group of j that has any run.
 func (r runs) median(j *Job) (time.Duration, bool) {
-	for level, key := range keys(j) {
+	for level, key := range keys(&j.JobSpec) {
 		if last := r[strconv.Itoa(level)+key]; len(last) > 0 {
 			sorted := slices.Sorted(slices.Values(last))
 			return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2, true
@@ -113,9 +118,9 @@ func (p *request) Remaining(_ *Job, e *predictor.Estimate, elapsed time.Duration
 	return left(total, elapsed), nil
 }
 
-func (p *request) Observe(j *Job, started, finished time.Time) error {
-	for level, key := range keys(j) {
-		p.runs.observe(strconv.Itoa(level)+key, finished.Sub(started))
+func (p *request) Observe(r *predictor.JobRecord) error {
+	for level, key := range keys(&r.JobSpec) {
+		p.runs.observe(strconv.Itoa(level)+key, r.Runtime())
 	}
 	return nil
 }
@@ -216,4 +221,4 @@ func (p *noise) given(median float64, elapsed time.Duration) predictor.Quantiles
 	return predictor.Quantiles[time.Duration]{P10: v[0], P50: v[1], P90: v[2], P99: v[3]}
 }
 
-func (p *noise) Observe(*Job, time.Time, time.Time) error { return nil }
+func (p *noise) Observe(*predictor.JobRecord) error { return nil }

@@ -54,7 +54,7 @@ func TestHistoryPredictors(t *testing.T) {
 			if err != nil || e.Runtime.P50 != p.want {
 				t.Errorf("job %s: %T says %v (%v), not %v", c.job.ID, p.Predictor, e.Runtime.P50, err, p.want)
 			}
-			if err := p.Observe(c.job, epoch, epoch.Add(c.job.Runtime)); err != nil {
+			if err := p.Observe(&predictor.JobRecord{JobSpec: c.job.JobSpec, Started: epoch, Finished: epoch.Add(c.job.Runtime)}); err != nil {
 				t.Error(err)
 			}
 		}

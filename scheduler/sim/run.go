@@ -17,6 +17,11 @@ type Config struct {
 	Policy  string // one of Policies
 	// Predictor is fresh: it has observed nothing of these jobs.
 	Predictor Predictor
+	// RightSize lets each job ask for the memory that the predictor says it needs, instead
+	// of its own request. A job that turns out to need more is killed at the end of its
+	// run, the worst case, and waits again for more (see resize). It needs a cluster of
+	// nodes.
+	RightSize bool
 	// Plan is what the policy "runcast" plans with; the zero Policy is scheduler.DefaultPolicy.
 	Plan scheduler.Policy
 	// Clock measures Result.PlanningSeconds; nil leaves it zero.
@@ -72,11 +77,15 @@ func newRun(c Config) (*run, error) {
 	if r.policy, err = newDispatcher(&r.Config); err != nil {
 		return nil, err
 	}
+	if c.RightSize && c.Cluster.processors > 0 {
+		return nil, errors.New("right-sizing: expected nodes, processors have no memory")
+	}
 	models := map[string]int{} // class of each GPU model
 	for i := range c.Jobs {
 		j := &c.Jobs[i]
 		t := &task{Job: j, index: len(r.tasks)}
-		t.request, t.pods = c.Cluster.request(&j.JobSpec)
+		t.own, t.pods = c.Cluster.request(&j.JobSpec)
+		t.request = t.own
 		t.units = t.request[0] * int64(t.pods)
 		class, ok := models[j.GPUModel]
 		if !ok {
@@ -132,6 +141,7 @@ func (r *run) play() error {
 			if t.estimate, err = r.Predictor.Estimate(t.Job); err != nil {
 				return fmt.Errorf("job %s: %w", t.ID, err)
 			}
+			r.size(t)
 			r.waiting = append(r.waiting, t)
 		}
 		if err := r.startAt(now); err != nil {
@@ -148,15 +158,24 @@ func (r *run) play() error {
 // finish ends what ends by now.
 func (r *run) finish(now time.Duration) error {
 	ended := false
+	var killed []*task
 	for len(r.ends) > 0 && r.ends[0].end <= now {
 		t := r.popEnd()
 		ended = true
-		if err := r.Predictor.Observe(t.Job, r.begin.Add(t.start), r.begin.Add(t.end)); err != nil {
+		if err := r.Predictor.Observe(r.record(t)); err != nil {
 			return fmt.Errorf("job %s: %w", t.ID, err)
+		}
+		if t.killed() {
+			killed = append(killed, t)
 		}
 	}
 	if ended {
 		r.running = slices.DeleteFunc(r.running, func(t *task) bool { return t.end <= now })
+	}
+	for _, t := range killed {
+		if err := r.requeue(t); err != nil {
+			return fmt.Errorf("job %s: %w", t.ID, err)
+		}
 	}
 	return nil
 }
