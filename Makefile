@@ -20,7 +20,7 @@ help: ## list the targets
 
 .PHONY: build
 build: ## build bin/runcast and bin/runcast-demo
-	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
+	go build -o bin/ ./cmd/...
 
 IMAGE := ghcr.io/runcast/runcast:0.1.0
 BASE :=
