@@ -6,6 +6,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -70,12 +71,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	flags.SetOutput(stderr)
 	days := flags.Int("days", 30, "length of the made-up history")
 	seed := flags.Uint64("seed", 1, "seed of everything made up")
+	keep := flags.String("keep", "", "keep the history in this bbolt `file`, for runcast simulate --store and report --store")
 	verbose := flags.Bool("v", false, "log what the parts do")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if *days < 1 || *days > 60 || flags.NArg() > 0 {
-		return errors.New("usage: runcast-demo [-days 1..60] [-seed N] [-v]")
+		return errors.New("usage: runcast-demo [-days 1..60] [-seed N] [-keep FILE] [-v]")
 	}
 	dir, err := os.MkdirTemp("", "runcast-demo-")
 	if err != nil {
@@ -94,7 +96,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		info, err := f.Stat()
 		d.terminal = err == nil && info.Mode()&os.ModeCharDevice != 0
 	}
-	if d.store, err = store.Open(filepath.Join(dir, "runcast.bolt"), store.Options{}); err != nil {
+	if d.store, err = store.Open(cmp.Or(*keep, filepath.Join(dir, "runcast.bolt")), store.Options{}); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.store.Close()) }()

@@ -31,6 +31,7 @@ type simulate struct {
 	windows, seeds   int
 	seed             uint64
 	asJSON           bool
+	html             string
 }
 
 func newSimulate() *cobra.Command {
@@ -72,15 +73,25 @@ to a minute. Other policies are compared with the first, part by part.`,
 	f.IntVar(&s.windows, "windows", 10, "parts of the log, of as many jobs each, whose spread gives the intervals")
 	f.IntVar(&s.seeds, "seeds", 0, "take the intervals over `N` repetitions instead, with seeds from --seed on")
 	f.Uint64Var(&s.seed, "seed", 1, "seed of random choices")
+	f.StringVar(&s.html, "html", "", "also draw the policies as one HTML page, in this `file`; without --policy, those are "+strings.Join(whatIfPolicies, ", "))
 	f.BoolVar(&s.asJSON, "json", false, "print one JSON object")
 	cmd.RunE = s.run
 	return cmd
 }
 
+// whatIfPolicies are those of a page if no others are asked for.
+var whatIfPolicies = []string{asItWas, "greedy", "runcast"}
+
 // check finds what is wrong with the flags.
 func (s *simulate) check(cmd *cobra.Command, args []string) error {
 	if err := s.from.check(cmd, args); err != nil {
 		return err
+	}
+	if s.html != "" && !cmd.Flags().Changed("policy") {
+		s.policies = whatIfPolicies
+	}
+	if s.html != "" && len(s.policies) < 2 {
+		return usagef(cmd, "--html: expected at least two policies to compare, see --policy")
 	}
 	if s.processors > 0 && s.nodes != "" {
 		return usagef(cmd, "expected either --procs or --nodes")
@@ -137,6 +148,9 @@ func (s *simulate) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	if name := strings.TrimSuffix(from, ".gz"); strings.HasSuffix(name, ".swf") { // which says of every job how many processors it had
+		records = slices.DeleteFunc(records, func(r predictor.JobRecord) bool { return r.Pods == 0 })
+	}
 	earlier, jobs := s.jobs(records)
 	cluster, text, err := s.cluster(jobs)
 	if err != nil {
@@ -156,6 +170,12 @@ func (s *simulate) run(cmd *cobra.Command, args []string) error {
 	}
 	if err := s.bound(&c, cluster, jobs); err != nil {
 		return fmt.Errorf("%s: %w", from, err)
+	}
+	if s.html != "" {
+		if err := c.writeHTML(s); err != nil {
+			return err
+		}
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %d jobs of %s\n", s.html, c.Runs[0].Jobs, from)
 	}
 	switch {
 	case s.asJSON && len(c.Runs) == 1:

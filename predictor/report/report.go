@@ -7,11 +7,11 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"html/template"
 	"io"
 	"time"
 
 	"github.com/runcast/runcast/predictor"
+	"github.com/runcast/runcast/predictor/report/page"
 	"github.com/runcast/runcast/predictor/train"
 )
 
@@ -56,9 +56,9 @@ func New(name string, records []predictor.JobRecord, o train.Options) (*Report, 
 }
 
 //go:embed page.html
-var page string
+var html string
 
-var pageTemplate = template.Must(template.New("page").Parse(page))
+var pageTemplate = page.New(html)
 
 // WriteHTML writes the page. The same report gives the same bytes.
 func (r *Report) WriteHTML(w io.Writer) error {

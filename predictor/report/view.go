@@ -7,8 +7,8 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"time"
 
+	"github.com/runcast/runcast/predictor/report/page"
 	"github.com/runcast/runcast/predictor/train"
 )
 
@@ -16,18 +16,12 @@ import (
 type view struct {
 	*Report
 	Span, Jobs, Judged  string
-	Tiles               []tile
-	Error, Waste        *bars
-	Calibration, Curves *plot
+	Tiles               []page.Tile
+	Error, Waste        *page.Bars
+	Calibration, Curves *page.Plot
 	Saved               string
 	Largest, Worst      table
 	Fewest              int // jobs of a group among the worst
-}
-
-// A tile is one number to take home.
-type tile struct {
-	Value, What, Beside string
-	Good                bool // better than, or as good as, what it stands beside
 }
 
 // A table is of groups.
@@ -58,7 +52,7 @@ const (
 func (r *Report) view() view {
 	const day = "2 Jan 2006"
 	v := view{Report: r, Span: r.From.UTC().Format(day) + " to " + r.To.UTC().Format(day),
-		Jobs: count(r.Records), Judged: count(r.Runtime.Jobs), Fewest: fewest}
+		Jobs: page.Count(r.Records), Judged: page.Count(r.Runtime.Jobs), Fewest: fewest}
 	v.Tiles = append(r.runtimeTiles(), r.memoryTiles()...)
 	v.Error, v.Calibration = r.errors(), r.calibration()
 	if r.Memory != nil {
@@ -113,17 +107,17 @@ func meanError(m train.Metrics) float64 { return m.MAE }
 func wastage(m train.Metrics) float64   { return m.WastageGBh }
 func notWithin(m train.Metrics) float64 { return -m.Within2x }
 
-func (r *Report) runtimeTiles() []tile {
+func (r *Report) runtimeTiles() []page.Tile {
 	p := r.Runtime.Predictors
 	m, near, exact := p[train.Runcast], p[best(p, notWithin)], p[best(p, meanError)]
-	return []tile{
-		{percent(m.Within2x), "of the runtimes within a factor of two", "best simple rule " + percent(near.Within2x), m.Within2x >= near.Within2x},
-		{seconds(m.MAE), "mean error of the runtime", "best simple rule " + seconds(exact.MAE), m.MAE <= exact.MAE},
-		{percent(m.CoverageP90), "of the jobs stayed within their p90", "90 % is right", m.CoverageP90 >= 0.88 && m.CoverageP90 <= 0.92},
+	return []page.Tile{
+		{Value: page.Percent(m.Within2x), What: "of the runtimes within a factor of two", Beside: "best simple rule " + page.Percent(near.Within2x), Good: m.Within2x >= near.Within2x},
+		{Value: page.Seconds(m.MAE), What: "mean error of the runtime", Beside: "best simple rule " + page.Seconds(exact.MAE), Good: m.MAE <= exact.MAE},
+		{Value: page.Percent(m.CoverageP90), What: "of the jobs stayed within their p90", Beside: "90 % is right", Good: m.CoverageP90 >= 0.88 && m.CoverageP90 <= 0.92},
 	}
 }
 
-func (r *Report) memoryTiles() []tile {
+func (r *Report) memoryTiles() []page.Tile {
 	if r.Memory == nil {
 		return nil
 	}
@@ -133,50 +127,50 @@ func (r *Report) memoryTiles() []tile {
 	if m.WastageGBh > asked.WastageGBh {
 		what = "more memory wasted than with your requests"
 	}
-	return []tile{{percent(math.Abs(share(asked.WastageGBh-m.WastageGBh, asked.WastageGBh))), what,
-		fmt.Sprintf("%s of the jobs killed for memory once, with your requests %s", percent(m.FirstAttemptFailures), percent(asked.FirstAttemptFailures)),
-		m.WastageGBh <= asked.WastageGBh}}
+	return []page.Tile{{Value: page.Percent(math.Abs(share(asked.WastageGBh-m.WastageGBh, asked.WastageGBh))), What: what,
+		Beside: fmt.Sprintf("%s of the jobs killed for memory once, with your requests %s", page.Percent(m.FirstAttemptFailures), page.Percent(asked.FirstAttemptFailures)),
+		Good:   m.WastageGBh <= asked.WastageGBh}}
 }
 
-func (r *Report) errors() *bars {
+func (r *Report) errors() *page.Bars {
 	p := maps.Clone(r.Runtime.Predictors)
 	if !r.Limited {
 		delete(p, "request")
 	}
-	return r.ranked(p, train.Runtime, meanError, seconds)
+	return r.ranked(p, train.Runtime, meanError, page.Seconds)
 }
 
-func (r *Report) waste() *bars {
+func (r *Report) waste() *page.Bars {
 	return r.ranked(r.Memory.Predictors, train.Memory, wastage, gigabyteHours)
 }
 
 // ranked draws a loss of each predictor, the best first.
-func (r *Report) ranked(p map[string]train.Metrics, target train.Target, loss func(train.Metrics) float64, unit func(float64) string) *bars {
+func (r *Report) ranked(p map[string]train.Metrics, target train.Target, loss func(train.Metrics) float64, unit func(float64) string) *page.Bars {
 	order := slices.SortedFunc(maps.Keys(p), func(a, b string) int {
 		return cmp.Or(cmp.Compare(loss(p[a]), loss(p[b])), cmp.Compare(a, b))
 	})
-	rows, amounts := make([]bar, 0, len(p)), make([]float64, 0, len(p))
+	rows, amounts := make([]page.Bar, 0, len(p)), make([]float64, 0, len(p))
 	for _, predictor := range order {
 		x := loss(p[predictor])
-		rows = append(rows, bar{Class: class(predictor), Label: r.name(predictor, target), Value: unit(x)})
+		rows = append(rows, page.Bar{Class: class(predictor), Label: r.name(predictor, target), Value: unit(x)})
 		amounts = append(amounts, x)
 	}
-	b := newBars(rows, amounts)
+	b := page.NewBars(rows, amounts)
 	return &b
 }
 
 // calibration draws what share of the jobs came at or below each level that was said.
-func (r *Report) calibration() *plot {
-	x := scale{0, 1, frameLeft, frameRight, false}
-	y := scale{0, 1, frameBottom, frameTop, false}
-	p := &plot{Ideal: true, XTitle: "level that was said", YTitle: "share of the jobs at or below", XTicks: x.ticks(percent, 0.1, 0.5, 0.9), YTicks: y.ticks(percent, 0.1, 0.5, 0.9, 1)}
+func (r *Report) calibration() *page.Plot {
+	x := page.Across(0, 1, false)
+	y := page.Up(0, 1, false)
+	p := &page.Plot{Ideal: true, XTitle: "level that was said", YTitle: "share of the jobs at or below", XTicks: x.Ticks(page.Percent, 0.1, 0.5, 0.9), YTicks: y.Ticks(page.Percent, 0.1, 0.5, 0.9, 1)}
 	add := func(class, label string, m train.Metrics) {
-		l := line{Class: class, Label: label}
+		l := page.Line{Class: class, Label: label}
 		for _, c := range [][2]float64{{0.1, m.CoverageP10}, {0.5, m.CoverageP50}, {0.9, m.CoverageP90}, {0.99, m.CoverageP99}} {
-			l.Marks = append(l.Marks, mark{x.at(c[0]), y.at(c[1]), fmt.Sprintf("%s: %s at or below the p%g", label, percent(c[1]), 100*c[0])})
+			l.Marks = append(l.Marks, page.Mark{X: x.At(c[0]), Y: y.At(c[1]), Text: fmt.Sprintf("%s: %s at or below the p%g", label, page.Percent(c[1]), 100*c[0])})
 		}
-		l.Path = join(l.Marks)
-		p.add(l)
+		l.Path = page.Join(l.Marks)
+		p.Add(l)
 	}
 	add("runcast", "runtime", r.Runtime.Predictors[train.Runcast])
 	if r.Memory != nil {
@@ -187,7 +181,7 @@ func (r *Report) calibration() *plot {
 
 // curves draws wasted memory against jobs killed for it, as the headroom of each
 // predictor varies.
-func (r *Report) curves() *plot {
+func (r *Report) curves() *page.Plot {
 	p := r.Memory.Predictors
 	widest := 0.02
 	for _, m := range p {
@@ -211,22 +205,22 @@ func (r *Report) curves() *plot {
 	if low == 0 {
 		return nil // nothing is wasted at all
 	}
-	x := scale{0, widest, frameLeft, frameRight, false}
-	y := scale{low / 1.3, high * 1.3, frameBottom, frameTop, true}
-	chart := &plot{XTitle: "jobs killed for memory at first", YTitle: "GB-hours wasted",
-		XTicks: x.ticks(percent, steps(widest)...), YTicks: y.ticks(plain, decades(y.low, y.high)...)}
+	x := page.Across(0, widest, false)
+	y := page.Up(low/1.3, high*1.3, true)
+	chart := &page.Plot{XTitle: "jobs killed for memory at first", YTitle: "GB-hours wasted",
+		XTicks: x.Ticks(page.Percent, page.Steps(widest)...), YTicks: y.Ticks(page.Plain, page.Decades(y.Low, y.High)...)}
 	for _, name := range []string{"request", "max102", "q99x102", train.Runcast} {
-		l := line{Class: class(name), Label: names[name], Single: name == "request"}
-		var all []mark
+		l := page.Line{Class: class(name), Label: names[name], Single: name == "request"}
+		var all []page.Mark
 		for _, c := range shown[name] {
-			m := mark{x.at(c.FirstAttemptFailures), y.at(c.WastageGBh),
-				fmt.Sprintf("%s × %g: %s wasted, %s killed", names[name], c.Scale, gigabyteHours(c.WastageGBh), percent(c.FirstAttemptFailures))}
+			m := page.Mark{X: x.At(c.FirstAttemptFailures), Y: y.At(c.WastageGBh),
+				Text: fmt.Sprintf("%s × %g: %s wasted, %s killed", names[name], c.Scale, gigabyteHours(c.WastageGBh), page.Percent(c.FirstAttemptFailures))}
 			if all = append(all, m); c.Scale == 1 {
 				l.Marks = append(l.Marks, m)
 			}
 		}
-		l.Path = join(all)
-		chart.add(l)
+		l.Path = page.Join(all)
+		chart.Add(l)
 	}
 	return chart
 }
@@ -237,8 +231,8 @@ func (r *Report) saved() string {
 	used := r.Memory.UsedGBh
 	return fmt.Sprintf("%s jobs used %s of memory. Your requests took %s for them, retries after an OOM kill included; "+
 		"those of Runcast would have taken %s, with %s of the jobs killed at first against %s.",
-		count(r.Memory.Jobs), gigabyteHours(used), gigabyteHours(used+asked.WastageGBh), gigabyteHours(used+m.WastageGBh),
-		percent(m.FirstAttemptFailures), percent(asked.FirstAttemptFailures))
+		page.Count(r.Memory.Jobs), gigabyteHours(used), gigabyteHours(used+asked.WastageGBh), gigabyteHours(used+m.WastageGBh),
+		page.Percent(m.FirstAttemptFailures), page.Percent(asked.FirstAttemptFailures))
 }
 
 func (r *Report) groups() (largest, worst table) {
@@ -252,7 +246,7 @@ func (r *Report) groups() (largest, worst table) {
 	row := func(g train.Group) row {
 		w := r.row(g)
 		if m, ok := memory[g.GroupName]; ok {
-			w.Wasted, w.Requests = number(m.Predictors[train.Runcast].WastageGBh), number(m.Predictors["request"].WastageGBh)
+			w.Wasted, w.Requests = page.Number(m.Predictors[train.Runcast].WastageGBh), page.Number(m.Predictors["request"].WastageGBh)
 		}
 		return w
 	}
@@ -273,8 +267,8 @@ func (r *Report) groups() (largest, worst table) {
 func (r *Report) row(g train.Group) row {
 	m, rule := g.Predictors[train.Runcast], best(g.Predictors, meanError)
 	other := g.Predictors[rule].MAE
-	w := row{Name: strings.ToValidUTF8(g.String(), "?"), Jobs: count(g.Jobs), Error: seconds(m.MAE), Rule: r.name(rule, train.Runtime), RuleError: seconds(other),
-		Within: percent(m.Within2x), WithinWidth: math.Round(50 * m.Within2x), Holds: percent(m.CoverageP90), Better: m.MAE <= other}
+	w := row{Name: strings.ToValidUTF8(g.String(), "?"), Jobs: page.Count(g.Jobs), Error: page.Seconds(m.MAE), Rule: r.name(rule, train.Runtime), RuleError: page.Seconds(other),
+		Within: page.Percent(m.Within2x), WithinWidth: math.Round(50 * m.Within2x), Holds: page.Percent(m.CoverageP90), Better: m.MAE <= other}
 	if other > 0 {
 		w.Change = fmt.Sprintf("%+.0f %%", 100*(m.MAE-other)/other)
 	}
@@ -289,60 +283,4 @@ func share(part, whole float64) float64 {
 	return part / whole
 }
 
-// percent writes a share so that small ones and those close to all remain apart.
-func percent(share float64) string {
-	switch p := 100 * share; {
-	case p == 0 || p == 100:
-		return fmt.Sprintf("%.0f %%", p)
-	case p < 1 || p > 99:
-		return fmt.Sprintf("%.2f %%", p)
-	case p < 10:
-		return fmt.Sprintf("%.1f %%", p)
-	default:
-		return fmt.Sprintf("%.0f %%", p)
-	}
-}
-
-// seconds writes a duration in its own unit.
-func seconds(s float64) string {
-	switch d := time.Duration(s * float64(time.Second)); {
-	case d < time.Minute:
-		return fmt.Sprintf("%.2g s", s)
-	case d < time.Hour:
-		return fmt.Sprintf("%.1f min", d.Minutes())
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%.1f h", d.Hours())
-	default:
-		return fmt.Sprintf("%.1f d", d.Hours()/24)
-	}
-}
-
-func gigabyteHours(x float64) string { return number(x) + " GBh" }
-
-// number writes an amount with about three digits.
-func number(x float64) string {
-	switch {
-	case x >= 100:
-		return count(int(x + 0.5))
-	case x >= 10:
-		return fmt.Sprintf("%.1f", x)
-	default:
-		return fmt.Sprintf("%.3g", x)
-	}
-}
-
-// plain writes a value of an axis.
-func plain(x float64) string {
-	if x >= 1000 {
-		return number(x)
-	}
-	return fmt.Sprintf("%g", x)
-}
-
-// count writes a whole number in groups of three digits.
-func count(n int) string {
-	if n < 1000 {
-		return fmt.Sprint(n)
-	}
-	return fmt.Sprintf("%s,%03d", count(n/1000), n%1000)
-}
+func gigabyteHours(x float64) string { return page.Number(x) + " GBh" }

@@ -21,8 +21,7 @@ type Job struct {
 }
 
 // FromRecords makes jobs of finished runs, in order of submission. Records
-// without a positive runtime are left out, and so are those without pods if they
-// are said to have none; a runtime above its limit is cut to the limit.
+// without a positive runtime are left out; a runtime above its limit is cut to the limit.
 func FromRecords(records []predictor.JobRecord) []Job {
 	jobs := make([]Job, 0, len(records))
 	for i := range records {
@@ -31,7 +30,7 @@ func FromRecords(records []predictor.JobRecord) []Job {
 		if j.RuntimeLimit > 0 {
 			j.Runtime = min(j.Runtime, j.RuntimeLimit)
 		}
-		if j.Runtime > 0 && j.Pods > 0 {
+		if j.Runtime > 0 {
 			jobs = append(jobs, j)
 		}
 	}
