@@ -21,6 +21,16 @@ type Schedule struct {
 	// Decisions has one element for each pending job, in planned order: those
 	// that start now first, then the order in which the others are expected to.
 	Decisions []Decision
+	// Unserved is what jobs ask for that no end of another job can make room for:
+	// the demand that an autoscaler could meet with more or larger nodes.
+	Unserved []Demand
+}
+
+// A Demand is a number of equal pods that no node can run.
+type Demand struct {
+	Class   int // of the nodes that they may use
+	Request Vector
+	Pods    int // of all such jobs, whole gangs
 }
 
 // A Decision is what becomes of one pending job, and why.

@@ -24,6 +24,7 @@ func (pl *planner) forecast() {
 	if pl.policy.ForecastEffort == 0 || len(pl.waiting) == 0 {
 		return
 	}
+	pl.waiting = pl.inTurns(pl.waiting)
 	p50, p90 := pl.play(0.5), pl.play(0.9)
 	for i, j := range pl.waiting {
 		s50, s90 := p50[i], max(p50[i], p90[i])

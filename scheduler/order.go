@@ -40,11 +40,12 @@ func (j *job) mean() time.Duration {
 
 // newJobs returns the pending jobs in planned order: higher tiers first; within
 // a tier the overdue in order of submission, then those of known runtime by score
-// = runtime × share^a / (1 + wait/T), then those of unknown runtime in order of
-// submission. Ties go by submission, then by ID.
+// = runtime × share^a / (1 + wait/T), T stretched as Policy.AgeingTime says, then those of
+// unknown runtime in order of submission. Ties go by submission, then by ID.
 func newJobs(s *Snapshot, p Policy, w *site) []*job {
 	slab := make([]job, len(s.Pending))
 	jobs := make([]*job, len(s.Pending))
+	backlog := 0.0 // how long the whole cluster would take for what waits
 	for i := range s.Pending {
 		j := &slab[i]
 		jobs[i] = j
@@ -64,16 +65,37 @@ func newJobs(s *Snapshot, p Policy, w *site) []*job {
 			j.early = j.EarliestStart.Sub(s.Now)
 		}
 		j.firm = w.firmStart(j, s.Now, p.FirmWithin)
-		wait := max(s.Now.Sub(j.Submitted), 0)
-		j.overdue = float64(wait) >= p.OverdueAfter*float64(p.AgeingTime)
+		backlog += float64(j.work()) // whole numbers: their order does not matter
+	}
+	patience := p.OverdueAfter * float64(p.AgeingTime)
+	stretch := 1.0
+	if backlog > patience {
+		stretch = min(backlog/patience, longestStretch)
+	}
+	for _, j := range jobs {
+		wait := float64(max(s.Now.Sub(j.Submitted), 0)) / stretch
+		j.overdue = wait >= patience
 		j.score = math.Inf(1)
 		if j.known() {
-			j.score = j.mean().Seconds() * math.Pow(j.share, p.SizeExponent) /
-				(1 + float64(wait)/float64(p.AgeingTime))
+			j.score = j.mean().Seconds() * math.Pow(j.share, p.SizeExponent) / (1 + wait/float64(p.AgeingTime))
 		}
 	}
 	slices.SortFunc(jobs, ahead)
 	return jobs
+}
+
+// longestStretch is how many times as long a long queue may make T. Without it a cluster
+// that never catches up would keep wide jobs waiting for ever; twice as much is no better
+// on overloaded logs.
+const longestStretch = 7
+
+// work is how long the whole cluster would take for j; 0 if that is unknown or it is
+// too large to run.
+func (j *job) work() time.Duration {
+	if !j.known() || j.share > 1 || j.part > 1 {
+		return 0
+	}
+	return time.Duration(float64(max(j.mean(), 0)) * j.share)
 }
 
 // firmStart is the reserved start that this plan is to keep: 0 if it has come,

@@ -20,9 +20,10 @@ import (
 //  2. Tier by tier, reservations that are near are kept (Policy.FirmWithin): only a
 //     higher tier, an overrun or the loss of a node can delay them. Then jobs with a
 //     deadline get the latest room that still meets it.
-//  3. Jobs are walked in planned order. Whatever fits starts. The first
-//     Policy.Reservations that do not fit get a reservation at the earliest time
-//     at which they will; all later ones start only if they leave it alone.
+//  3. Jobs are walked in planned order; if queues have weights, the one that has the
+//     least of the cluster for its own goes next within a tier. Whatever fits starts. The
+//     first Policy.Reservations (of each such queue) that do not fit get a reservation at
+//     the earliest time at which they will; all later ones start only if they leave it alone.
 //  4. A job that no node could ever run, or only nodes held by foreign pods, is
 //     held and blocks nobody.
 //  5. The schedule is played forward with median and with p90 runtimes.
@@ -37,12 +38,12 @@ func Plan(s Snapshot, p Policy) Schedule {
 func (pl *planner) walk() {
 	pl.settle()
 	pl.findWide()
-	for i, j := range pl.jobs {
-		if i == 0 || j.Tier != pl.jobs[i-1].Tier {
-			pl.keepReservations(j.Tier)
-			pl.meetDeadlines(j.Tier)
+	for tier := range tiers(pl.jobs) {
+		pl.keepReservations(tier)
+		pl.meetDeadlines(tier)
+		for j := range pl.turns(tier) {
+			pl.decisions[j.index] = pl.decide(j)
 		}
-		pl.decisions[j.index] = pl.decide(j)
 	}
 }
 
@@ -56,6 +57,7 @@ func newPlanner(s *Snapshot, p Policy) *planner {
 		reservations: make(map[*job]*reservation),
 		decisions:    make([]Decision, len(s.Pending)),
 		lasting:      slices.Clone(w.capacity),
+		queues:       make(map[string]*queue),
 	}
 }
 
@@ -66,6 +68,7 @@ type planner struct {
 	board   *board
 	jobs    []*job
 	lasting []int64 // room once every job of ours has ended
+	queues  map[string]*queue
 
 	occupants    []occupant            // what runs, and what starts now
 	started      []*job                // in the order in which they start
@@ -75,6 +78,7 @@ type planner struct {
 	reserved     int                   // how many of these count for Policy.Reservations
 	large        []*job                // those with large pods, largest first
 	refusals     []refusal             // what did not fit in this walk
+	unserved     []*job                // those that no node can ever run
 	decisions    []Decision            // by index in Snapshot.Pending
 }
 
@@ -123,6 +127,7 @@ func (pl *planner) occupy(r *Running, nodes []int, request []int64) {
 		})
 		return
 	}
+	pl.charge(r.Queue, request, len(nodes))
 	pl.occupants = append(pl.occupants, occupant{nodes, request, r.Remaining, &r.ID})
 	pl.board.start(nodes, request, restOf(r), &r.ID)
 }
@@ -183,10 +188,10 @@ const maxDue = 64
 
 // meetDeadlines reserves room for the jobs of one tier that can still meet their
 // deadline, the earliest first.
-func (pl *planner) meetDeadlines(tier int32) {
+func (pl *planner) meetDeadlines(tier []*job) {
 	var due []*job
-	for _, j := range pl.jobs {
-		if j.Tier == tier && j.known() && !j.Deadline.Before(pl.Now.Add(j.p90)) {
+	for _, j := range tier {
+		if j.known() && !j.Deadline.Before(pl.Now.Add(j.p90)) {
 			due = append(due, j)
 		}
 	}
@@ -207,9 +212,9 @@ func (pl *planner) meetDeadlines(tier int32) {
 
 // keepReservations puts the near ones of one tier on the board as they were made. What
 // they rest on may be expected to overrun, or have overrun: they stand all the same.
-func (pl *planner) keepReservations(tier int32) {
-	for _, j := range pl.jobs {
-		if j.Tier != tier || j.firm == eventually {
+func (pl *planner) keepReservations(tier []*job) {
+	for _, j := range tier {
+		if j.firm == eventually {
 			continue
 		}
 		r := &reservation{job: j, start: j.firm, end: later(j.firm, j.p90), nodes: j.ReservedNodes}
@@ -234,6 +239,7 @@ func (pl *planner) decide(j *job) Decision {
 	d := Decision{Job: j.index, Verdict: Held}
 	if j.early > 0 {
 		if d.Reason = pl.hopeless(j); d.Reason != "" {
+			pl.unserved = append(pl.unserved, j)
 			return d
 		}
 		d.Reason = "may not start before " + pl.clock(j.early)
@@ -260,14 +266,16 @@ func (pl *planner) decide(j *job) Decision {
 	}
 	if own == nil {
 		if d.Reason = pl.hopeless(j); d.Reason != "" {
+			pl.unserved = append(pl.unserved, j)
 			return d
 		}
 	}
-	if pl.reserved < pl.policy.Reservations && (own == nil || j.firm < eventually) {
+	if q := pl.queue(j.Queue); q.reserved < pl.policy.Reservations && (own == nil || j.firm < eventually) {
 		if r := pl.board.earliest(j); r != nil && (own == nil || r.start <= own.start) {
 			own = r
 		}
 		if own != nil {
+			q.reserved++
 			pl.reserved++
 		}
 	}
@@ -318,6 +326,7 @@ func (pl *planner) place(j *job) ([]int, shortage) {
 func (pl *planner) begin(j *job, nodes []int, d Decision) {
 	pl.decisions[j.index] = d
 	pl.started = append(pl.started, j)
+	pl.charge(j.Queue, j.request, len(nodes))
 	pl.occupants = append(pl.occupants, occupant{nodes, j.request, j.Runtime, &j.name})
 	pl.board.start(nodes, j.request, j.p90, &j.name)
 	if pl.board.wide == j {
@@ -343,5 +352,22 @@ func (pl *planner) schedule() Schedule {
 		}
 		return a.StartP50.Compare(b.StartP50)
 	})
-	return Schedule{Decisions: order}
+	return Schedule{Decisions: order, Unserved: pl.demands()}
+}
+
+// demands adds up what the jobs ask for that no node can ever run, by class, the largest
+// pods first.
+func (pl *planner) demands() []Demand {
+	slices.SortFunc(pl.unserved, func(a, b *job) int {
+		return cmp.Or(cmp.Compare(a.Class, b.Class), slices.Compare(b.request, a.request))
+	})
+	var demands []Demand
+	for _, j := range pl.unserved {
+		if n := len(demands); n > 0 && demands[n-1].Class == j.Class && slices.Equal(demands[n-1].Request, j.request) {
+			demands[n-1].Pods += j.pods
+			continue
+		}
+		demands = append(demands, Demand{j.Class, j.request, j.pods})
+	}
+	return demands
 }

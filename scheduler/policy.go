@@ -13,15 +13,19 @@ type Policy struct {
 	// 0 puts short jobs first whatever their size: best while the queue is short.
 	// 1 puts small areas first: best while a long queue is drained. At least 0.
 	SizeExponent float64
-	// AgeingTime is T: a job that has waited for T counts as half as long. Positive.
+	// AgeingTime is T: a job that has waited for T counts as half as long. While all that
+	// waits would take the whole cluster longer than OverdueAfter × T, T is stretched to
+	// match, at most seven times: else a long queue would be worked off in order of
+	// submission. Positive.
 	AgeingTime time.Duration
-	// OverdueAfter is how many AgeingTimes a job may wait before it goes to the
-	// head of its tier, where jobs stand in order of submission: no stream of
-	// shorter jobs delays a job for longer. 0 makes every job overdue, which is
+	// OverdueAfter is how many T a job may wait before it goes to the head of its tier,
+	// and of its queue if they have weights, where jobs stand in order of submission: no
+	// stream of shorter jobs delays a job for longer. 0 makes every job overdue, which is
 	// plain order of submission. At least 0.
 	OverdueAfter float64
 	// Reservations is how many jobs that do not fit get their room reserved, in
-	// order (EASY has 1). With 0 whatever fits starts, and wide jobs starve. At least 0.
+	// order (EASY has 1); of each queue if they have weights. With 0 whatever fits starts,
+	// and wide jobs starve. At least 0.
 	Reservations int
 	// FirmWithin is how near the start of a reservation must be for later plans to
 	// keep it, whatever shorter jobs have come since, and for how long after its start

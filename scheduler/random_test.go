@@ -11,6 +11,9 @@ import (
 	"github.com/runcast/runcast/predictor"
 )
 
+// queues are those of random jobs; the last has no weight of its own.
+var queues = []string{"a", "b", "c"}
+
 // randomCase is a small cluster in which everything that can happen does.
 func randomCase(rng *rand.Rand) (Snapshot, Policy) {
 	now := time.Date(2026, 11, 24, 14, 0, 0, 0, time.UTC)
@@ -90,6 +93,15 @@ func randomCase(rng *rand.Rand) (Snapshot, Policy) {
 			slices.Sort(j.ReservedNodes)
 		}
 		s.Pending = append(s.Pending, j)
+	}
+	if rng.IntN(3) == 0 {
+		s.Weights = map[string]float64{"a": 1 + float64(rng.IntN(3)), "b": 0.5}
+		for i := range s.Running {
+			s.Running[i].Queue = queues[rng.IntN(len(queues))]
+		}
+		for i := range s.Pending {
+			s.Pending[i].Queue = queues[rng.IntN(len(queues))]
+		}
 	}
 	p := DefaultPolicy()
 	p.SizeExponent = float64(rng.IntN(3)) / 2

@@ -22,6 +22,10 @@ type Snapshot struct {
 	// job of class c may run on Nodes[n] (taints, selectors, affinity, readiness).
 	Classes [][]bool
 	Running []Running
+	// Weights, all positive, say by what the queues share the cluster: within a tier the
+	// queue with the least dominant share for its weight goes next. A queue that is not
+	// named has weight 1. Nil: the jobs of all queues stand in one order.
+	Weights map[string]float64
 	Pending []Pending
 }
 
@@ -34,7 +38,7 @@ type Node struct {
 // A Running job holds room now: one of ours that was released, or pods that are
 // not ours.
 type Running struct {
-	ID string
+	ID, Queue string
 	// Foreign pods were not released by us: a service, a DaemonSet, another queue's
 	// job, whose room is not ours when it ends. They never end in a plan.
 	Foreign bool

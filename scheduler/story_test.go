@@ -130,8 +130,16 @@ func (st *story) do(command string, args []string) {
 			allowed[st.node(n)] = true
 		}
 		st.s.Classes = append(st.s.Classes, allowed)
+	case "weights":
+		st.s.Weights = map[string]float64{}
+		for queue, text := range st.tokens {
+			weight, err := strconv.ParseFloat(text, 64)
+			st.check(err)
+			st.s.Weights[queue] = weight
+		}
+		clear(st.tokens)
 	case "running", "foreign":
-		r := Running{ID: names[0], Foreign: command == "foreign", Started: st.s.Now}
+		r := Running{ID: names[0], Queue: st.take("queue", ""), Foreign: command == "foreign", Started: st.s.Now}
 		for n := range strings.SplitSeq(st.take("on", "n1"), ",") {
 			r.Pods = append(r.Pods, st.node(n))
 		}
@@ -187,6 +195,7 @@ func (st *story) submit(id string) {
 	tier, err := strconv.ParseInt(st.take("tier", "0"), 10, 32)
 	st.check(err)
 	j.Tier = int32(tier)
+	j.Queue = st.take("queue", "")
 	j.Class = st.className()
 	j.Runtime = st.quantiles()
 	j.Mean = st.duration("mean", 0)
@@ -221,7 +230,10 @@ func (st *story) plan() {
 			continue
 		}
 		st.ends[j.ID] = j.Runtime
-		st.s.Running = append(st.s.Running, Running{ID: j.ID, Request: j.Request, Pods: d.Nodes, Started: st.s.Now, Remaining: j.Runtime})
+		st.s.Running = append(st.s.Running, Running{ID: j.ID, Request: j.Request, Pods: d.Nodes, Started: st.s.Now, Remaining: j.Runtime, Queue: j.Queue})
+	}
+	for _, d := range schedule.Unserved {
+		fmt.Fprintf(&st.out, "unserved: %d pods of %v\n", d.Pods, d.Request)
 	}
 	st.s.Pending = waiting
 }

@@ -14,12 +14,13 @@ type twin struct {
 	s     Snapshot
 	p     Policy
 	spans []span
-	over  map[int]bool // by index: started or not to be considered any more
+	over  map[int]bool     // by index: started or not to be considered any more
+	bound map[string]int64 // by ID: pods that the plan found a node for
 
 	verdicts []Verdict
 	nodes    [][]int
 	starts   []time.Duration // of reservations, by index in Pending; -1 if none
-	reserved int             // how many count for Policy.Reservations
+	reserved map[string]int  // by queue: how many count for Policy.Reservations
 }
 
 const horizon = 400
@@ -36,7 +37,7 @@ type span struct {
 }
 
 func newTwin(s Snapshot, p Policy) *twin {
-	w := &twin{s: s, p: p, over: map[int]bool{}, verdicts: make([]Verdict, len(s.Pending)),
+	w := &twin{s: s, p: p, over: map[int]bool{}, bound: map[string]int64{}, reserved: map[string]int{}, verdicts: make([]Verdict, len(s.Pending)),
 		nodes: make([][]int, len(s.Pending)), starts: make([]time.Duration, len(s.Pending))}
 	for i := range w.starts {
 		w.starts[i] = -1
@@ -206,17 +207,10 @@ func (w *twin) order() []int {
 		if mean == 0 {
 			mean = j.Runtime.P50
 		}
-		share := part(j.Request, w.pods(i), func(r int) int64 {
-			var sum int64
-			for _, n := range w.s.Nodes {
-				sum += component(n.Capacity, r)
-			}
-			return sum
-		}, len(w.s.Resources))
-		return mean.Seconds() * math.Pow(share, w.p.SizeExponent) / (1 + float64(w.s.Now.Sub(j.Submitted))/float64(w.p.AgeingTime))
+		return mean.Seconds() * math.Pow(w.share(i), w.p.SizeExponent) / (1 + w.waits(i)/float64(w.p.AgeingTime))
 	}
 	overdue := func(i int) int {
-		if float64(w.s.Now.Sub(w.s.Pending[i].Submitted)) >= w.p.OverdueAfter*float64(w.p.AgeingTime) {
+		if w.overdue(i) {
 			return 0
 		}
 		return 1
@@ -244,6 +238,41 @@ func (w *twin) order() []int {
 		return cmp.Or(x.Submitted.Compare(y.Submitted), cmp.Compare(x.ID, y.ID))
 	})
 	return order
+}
+
+func (w *twin) overdue(i int) bool {
+	return w.waits(i) >= w.p.OverdueAfter*float64(w.p.AgeingTime)
+}
+
+// share is the dominant share of job i of the whole cluster.
+func (w *twin) share(i int) float64 {
+	return part(w.s.Pending[i].Request, w.pods(i), func(r int) int64 {
+		var sum int64
+		for _, n := range w.s.Nodes {
+			sum += component(n.Capacity, r)
+		}
+		return sum
+	}, len(w.s.Resources))
+}
+
+// waits is how long job i has waited, in proportion to how long the cluster would take
+// for all that waits.
+func (w *twin) waits(i int) float64 {
+	backlog := 0.0
+	for k, j := range w.s.Pending {
+		mean := j.Mean
+		if mean == 0 {
+			mean = j.Runtime.P50
+		}
+		if !j.Runtime.IsZero() && w.share(k) <= 1 && part(j.Request, 1, w.largest, len(w.s.Resources)) <= 1 {
+			backlog += math.Floor(float64(mean) * w.share(k))
+		}
+	}
+	stretch := 1.0
+	if patience := w.p.OverdueAfter * float64(w.p.AgeingTime); backlog > patience {
+		stretch = min(backlog/patience, 7)
+	}
+	return float64(w.s.Now.Sub(w.s.Pending[i].Submitted)) / stretch
 }
 
 // wide is the waiting job with the largest pod that can ever run.
@@ -276,8 +305,10 @@ func (w *twin) plan() {
 			preferred := slices.IndexFunc(r.Preferred, func(n int) bool { return w.s.Classes[r.Class][n] && w.has([]int{n}, r.Request) })
 			if preferred >= 0 {
 				w.add(-1, r.Preferred[preferred:preferred+1], r.Request, 0, restOf(&r), false, r.Foreign)
+				w.bound[r.ID]++
 			} else if nodes := w.fits(r.Class, 1, r.Request, w.large(r.Request), 0, restOf(&r), -1); nodes != nil {
 				w.add(-1, nodes, r.Request, 0, restOf(&r), false, r.Foreign)
+				w.bound[r.ID]++
 			} else if t, nodes := w.earliest(r.Class, 1, r.Request, restOf(&r), -1); nodes != nil && !r.Foreign {
 				w.add(-1, nodes, r.Request, t, later(t, restOf(&r)), true, false)
 			}
@@ -296,11 +327,16 @@ func (w *twin) plan() {
 		able[i] = last.fits(j.Class, w.pods(i), j.Request, false, 0, 1, -1) != nil
 	}
 	blocked := false
-	for k, i := range order {
-		if k == 0 || w.s.Pending[order[k-1]].Tier != w.s.Pending[i].Tier {
-			w.keep(order, able, w.s.Pending[i].Tier)
-			w.deadlines(order, able, w.s.Pending[i].Tier)
+	left := slices.Clone(order)
+	tier := int32(math.MaxInt32)
+	for len(left) > 0 {
+		if next := w.s.Pending[left[0]].Tier; next != tier {
+			tier = next
+			w.keep(order, able, tier)
+			w.deadlines(order, able, tier)
 		}
+		i := w.next(left)
+		left = slices.DeleteFunc(left, func(k int) bool { return k == i })
 		j := w.s.Pending[i]
 		if w.early(i) || !able[i] && w.starts[i] < 0 {
 			if w.starts[i] >= 0 && !w.early(i) {
@@ -325,10 +361,14 @@ func (w *twin) plan() {
 			continue
 		}
 		blocked = true
-		if w.reserved < w.p.Reservations && (own == nil || w.firm(i) >= 0) {
+		queue := j.Queue
+		if w.s.Weights == nil {
+			queue = ""
+		}
+		if w.reserved[queue] < w.p.Reservations && (own == nil || w.firm(i) >= 0) {
 			t, nodes := w.earliest(j.Class, w.pods(i), j.Request, w.runtime(i), w.wide(order, able))
 			if better := nodes != nil && (own == nil || t <= w.starts[i]); better || own != nil {
-				w.reserved++
+				w.reserved[queue]++
 				if better {
 					own = nil
 					w.reserve(i, t, nodes)
@@ -341,6 +381,59 @@ func (w *twin) plan() {
 			w.verdicts[i] = Reserved
 		}
 	}
+}
+
+// next chooses among jobs in order: the first, or with weights the first of the queue
+// with the least share for its own.
+func (w *twin) next(left []int) int {
+	if w.s.Weights == nil {
+		return left[0]
+	}
+	best := left[0]
+	for _, i := range left {
+		if w.s.Pending[i].Tier == w.s.Pending[best].Tier && w.queueShare(i) < w.queueShare(best) {
+			best = i
+		}
+	}
+	return best
+}
+
+// queueShare is the dominant share of the queue of job i over its weight.
+func (w *twin) queueShare(i int) float64 {
+	queue := w.s.Pending[i].Queue
+	weight := w.s.Weights[queue]
+	if weight == 0 {
+		weight = 1
+	}
+	most := 0.0
+	for r := range w.s.Resources {
+		var used, total int64
+		for n := range w.s.Nodes {
+			total += component(w.s.Nodes[n].Capacity, r)
+		}
+		for _, run := range w.s.Running {
+			for _, n := range run.Pods {
+				if run.Queue == queue && !run.Foreign && n >= 0 {
+					used += component(run.Request, r)
+				}
+			}
+			if run.Queue == queue && !run.Foreign {
+				used += component(run.Request, r) * w.bound[run.ID]
+			}
+		}
+		for k, j := range w.s.Pending {
+			if w.over[k] && j.Queue == queue {
+				used += component(j.Request, r) * int64(w.pods(k))
+			}
+		}
+		if used > 0 && total == 0 {
+			return 1 / weight
+		}
+		if used > 0 {
+			most = max(most, float64(used)/float64(total))
+		}
+	}
+	return most / weight
 }
 
 func (w *twin) reserve(i int, t time.Duration, nodes []int) {
@@ -416,7 +509,10 @@ func (w *twin) deadlines(order []int, able map[int]bool, tier int32) {
 		}
 	}
 	slices.SortStableFunc(due, func(a, b int) int { return w.s.Pending[a].Deadline.Compare(w.s.Pending[b].Deadline) })
-	have := -w.reserved
+	have := 0
+	for _, n := range w.reserved {
+		have -= n
+	}
 	for _, start := range w.starts {
 		if start >= 0 {
 			have++

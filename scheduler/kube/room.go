@@ -80,7 +80,7 @@ func (r *room) job(f *jobFacts, ours bool, pods []*podFacts, unborn int, started
 			}
 		}
 		r.holders = append(r.holders, holder{scheduler.Running{
-			ID: f.id, Foreign: !ours && left.IsZero(), Pods: []int{node}, Class: class, Preferred: nodes, Started: started.UTC(), Remaining: left,
+			ID: f.id, Queue: f.spec.Queue, Foreign: !ours && left.IsZero(), Pods: []int{node}, Class: class, Preferred: nodes, Started: started.UTC(), Remaining: left,
 		}, request})
 	}
 	for _, p := range pods {

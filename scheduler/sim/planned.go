@@ -55,7 +55,7 @@ func (p *planned) snapshot(r *run, now time.Duration) (scheduler.Snapshot, error
 				return s, err
 			}
 		}
-		s.Running = append(s.Running, scheduler.Running{ID: t.ID, Request: t.request, Pods: t.nodes, Started: r.begin.Add(t.start), Remaining: rest})
+		s.Running = append(s.Running, scheduler.Running{ID: t.ID, Queue: t.Queue, Request: t.request, Pods: t.nodes, Started: r.begin.Add(t.start), Remaining: rest})
 	}
 	for _, t := range r.waiting {
 		j := scheduler.Pending{

@@ -220,10 +220,10 @@ func TestNobodyStarves(t *testing.T) {
 		return r.tasks[200].start - r.tasks[200].submitted
 	}
 	p := scheduler.DefaultPolicy()
-	p.AgeingTime, p.OverdueAfter, p.ForecastEffort = time.Hour, 2, 0
+	p.AgeingTime, p.OverdueAfter, p.ForecastEffort = 10*time.Minute, 2, 0
 	for _, predictor := range []string{"oracle", "noise:1"} {
-		// After two hours it is at the head, and waits for what runs then.
-		if wait := start(p, predictor); wait > 2*time.Hour+15*time.Minute {
+		// After 2 × 7 × 10 minutes at most it is at the head, and waits for what runs then.
+		if wait := start(p, predictor); wait > 140*time.Minute+15*time.Minute {
 			t.Errorf("%s: the wide job waited for %v", predictor, wait)
 		}
 	}
