@@ -67,6 +67,10 @@ func covered(target, window string) string {
   / ignoring (quantile) group_left sum(increase(runcast_served_runs_total{target="` + target + `",queue=~"$queue"}[` + window + `]))`
 }
 
+// foretold is the share of starts and ends that came by what was foretold of them.
+const foretold = `sum by (of, quantile) (increase(runcast_scheduler_etas_within_total{queue=~"$queue"}[$window]))
+  / ignoring (quantile) group_left sum by (of) (increase(runcast_scheduler_etas_total{queue=~"$queue"}[$window]))`
+
 // withinTwo is the share of what came that was within a factor of two of its p50.
 func withinTwo(target string) string {
 	selector := `target="` + target + `",queue=~"$queue"`
@@ -186,7 +190,7 @@ func accuracy() Dashboard {
 
 func queue() Dashboard {
 	return Dashboard{
-		Name: "queue", Title: "Queue and schedule", Description: "What waits, why, and whether the scheduler turns.",
+		Name: "queue", Title: "Queue, ETA and schedule", Description: "What waits, until when, and whether the scheduler turns.",
 		Panels: []Panel{
 			{
 				Title: "Leader", Description: "One replica acts.", Kind: Stat, Unit: Count, Steps: []Step{below("red"), from(1, "green"), from(2, "red")},
@@ -206,7 +210,7 @@ func queue() Dashboard {
 			},
 			{
 				Title: "Failed writes to the API", Kind: Stat, Unit: Count, Steps: []Step{below("green"), from(1, "orange")},
-				Queries: []Query{{`sum(increase(runcast_scheduler_api_errors_total[$__range])) or sum(runcast_scheduler_leading) * 0`, "errors"}},
+				Queries: []Query{{`sum(increase(runcast_scheduler_api_errors_total[$__range]))`, "errors"}},
 			},
 			{
 				Title: "Predictor unanswered", Kind: Stat, Unit: Count, Steps: []Step{below("green"), from(1, "orange")},
@@ -223,6 +227,16 @@ func queue() Dashboard {
 			{
 				Title: "Wait, p95 by queue", Kind: Lines, Unit: Seconds,
 				Queries: []Query{{`histogram_quantile(0.95, sum by (le, queue) (rate(runcast_finished_wait_seconds_bucket{queue=~"$queue"}[$__rate_interval])))`, "{{queue}}"}},
+			},
+			{
+				Title: "Starts and ends that came by their ETA", Description: "Of jobs that had to wait, against what was foretold first. The p50 is to hold for half of them, the p90 for nine in ten.",
+				Kind: Lines, Unit: Share, Steps: []Step{from(0.5, "blue"), from(0.9, "blue")},
+				Queries: []Query{{foretold, "{{of}} {{quantile}}"}},
+			},
+			{
+				Title: "Mean error of ETAs, by queue", Description: "Of the p50 that was foretold first. Compare it with how long jobs wait.", Kind: Lines, Unit: Seconds,
+				Queries: []Query{{`sum by (queue, of) (increase(runcast_scheduler_eta_error_seconds_total{queue=~"$queue"}[$window]))
+  / sum by (queue, of) (increase(runcast_scheduler_etas_total{queue=~"$queue"}[$window]))`, "{{queue}}: {{of}}"}},
 			},
 			{
 				Title: "Time to plan", Kind: Lines, Unit: Seconds,

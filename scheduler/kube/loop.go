@@ -28,6 +28,7 @@ type Loop struct {
 	surveyor  *surveyor
 	forecasts *forecasts
 	assumed   *assumptions
+	etas      *etas
 	dirty     chan struct{} // one element when something changed since the last plan
 
 	term     atomic.Pointer[context.Context] // ends with the leadership; nil while not leading
@@ -56,8 +57,8 @@ func newLoop(cfg Config, client kubernetes.Interface, est predictor.Estimator, p
 	}
 	l := &Loop{
 		view: newView(), cfg: cfg, client: client, plan: plan, log: log, metrics: m,
-		assumed: newAssumptions(),
-		dirty:   make(chan struct{}, 1),
+		assumed: newAssumptions(), etas: newETAs(m),
+		dirty: make(chan struct{}, 1),
 	}
 	births := newBirths()
 	l.forecasts = newForecasts(est, cfg.PredictorTimeout, log, m, l.markDirty)
@@ -156,10 +157,13 @@ func (l *Loop) markDirty() {
 // round is one turn: look, ask, plan, show, act.
 func (l *Loop) round(ctx context.Context, background *sync.WaitGroup, acting *actor) {
 	started := time.Now()
-	survey := l.surveyor.survey(l.informers.look(started))
+	seen := l.informers.look(started)
+	l.etas.follow(seen.jobs, l.leading() != nil)
+	survey := l.surveyor.survey(seen)
 	l.forecasts.ask(ctx, background, survey.asked, started)
 	plan := l.plan(survey.Snapshot)
 	l.show(survey, plan)
+	l.etas.foretell(survey, plan)
 
 	l.metrics.plans.Inc()
 	l.metrics.planSeconds.Observe(time.Since(started).Seconds())

@@ -15,6 +15,12 @@ const (
 	otherQueue = "other"
 )
 
+// Writes to the API server that may fail.
+const (
+	callRelease  = "release"
+	callAnnotate = "annotate"
+)
+
 // metrics of a Loop; every name starts with runcast_scheduler_.
 type metrics struct {
 	plans           prometheus.Counter
@@ -24,9 +30,13 @@ type metrics struct {
 	releases        *prometheus.CounterVec // by verdict
 	resized         *prometheus.CounterVec // by whose request
 	pending         *prometheus.GaugeVec   // by queue
+	queues          map[string]bool        // that have a series in pending
 	runtimes        *prometheus.GaugeVec   // by where they come from
 	predictorErrors prometheus.Counter
 	apiErrors       *prometheus.CounterVec // by what was called
+
+	etas, etaError *prometheus.CounterVec // by queue and of what
+	etasWithin     *prometheus.CounterVec // by quantile, too
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -46,14 +56,25 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		releases: prometheus.NewCounterVec(prometheus.CounterOpts(opts("releases_total", "Jobs released.")), []string{"verdict"}),
 		resized: prometheus.NewCounterVec(prometheus.CounterOpts(opts("resized_memory_bytes_total",
 			"Memory that the pods of right-sized jobs asked for: as their users wrote it, and as they were released.")), []string{"request"}),
+		queues:  map[string]bool{},
 		pending: prometheus.NewGaugeVec(prometheus.GaugeOpts(opts("pending_jobs", "Jobs that wait.")), []string{"queue"}),
 		runtimes: prometheus.NewGaugeVec(prometheus.GaugeOpts(opts("pending_runtimes",
 			"Jobs that wait, by what their runtime is planned with: model, or in its absence annotation, user, limit, none.")), []string{"from"}),
 		predictorErrors: prometheus.NewCounter(prometheus.CounterOpts(opts("predictor_errors_total", "Failed calls of the predictor."))),
 		apiErrors:       prometheus.NewCounterVec(prometheus.CounterOpts(opts("api_errors_total", "Failed writes to the API server, conflicts included.")), []string{"call"}),
+		etas: prometheus.NewCounterVec(prometheus.CounterOpts(opts("etas_total",
+			"Starts and ends of jobs that had to wait, and had been foretold when first planned: start, or end of those that succeeded.")), []string{"queue", "of"}),
+		etasWithin: prometheus.NewCounterVec(prometheus.CounterOpts(opts("etas_within_total",
+			"Those of runcast_scheduler_etas_total that came by a quantile foretold: p50, p90.")), []string{"queue", "of", "quantile"}),
+		etaError: prometheus.NewCounterVec(prometheus.CounterOpts(opts("eta_error_seconds_total",
+			"Sum of the absolute differences of starts and ends from the p50 foretold.")), []string{"queue", "of"}),
+	}
+	for _, call := range []string{callRelease, callAnnotate} {
+		m.apiErrors.WithLabelValues(call)
 	}
 	for _, c := range []prometheus.Collector{
 		m.plans, m.planSeconds, m.lastPlan, m.leading, m.releases, m.resized, m.pending, m.runtimes, m.predictorErrors, m.apiErrors,
+		m.etas, m.etasWithin, m.etaError,
 	} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
@@ -62,10 +83,14 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	return m, nil
 }
 
-// waiting counts the jobs of a survey.
+// waiting counts the jobs of a survey. A queue that had some has none now: a series that
+// ends says nothing.
 func (m *metrics) waiting(jobs []*pending) {
 	queues, from := map[string]int{}, map[string]int{
 		fromModel: 0, fromAnnotation: 0, fromUser: 0, fromLimit: 0, fromNowhere: 0,
+	}
+	for q := range m.queues {
+		queues[q] = 0
 	}
 	for _, p := range jobs {
 		queues[p.facts.spec.Queue]++
@@ -75,14 +100,15 @@ func (m *metrics) waiting(jobs []*pending) {
 	names := slices.SortedFunc(maps.Keys(queues), func(a, b string) int {
 		return cmp.Or(cmp.Compare(queues[b], queues[a]), cmp.Compare(a, b))
 	})
-	for _, q := range names[min(len(names), maxQueues):] {
-		n := queues[q]
-		delete(queues, q)
-		queues[otherQueue] += n
-	}
+	own := names[:min(len(names), maxQueues)]
 	m.pending.Reset()
-	for q, n := range queues {
-		m.pending.WithLabelValues(q).Set(float64(n))
+	clear(m.queues)
+	for _, q := range own {
+		m.pending.WithLabelValues(q).Set(float64(queues[q]))
+		m.queues[q] = true
+	}
+	for _, q := range names[len(own):] {
+		m.pending.WithLabelValues(otherQueue).Add(float64(queues[q]))
 	}
 	for f, n := range from {
 		m.runtimes.WithLabelValues(f).Set(float64(n))

@@ -36,4 +36,15 @@ func TestPendingJobsAreBounded(t *testing.T) {
 			t.Errorf("%v jobs wait in %s, want %v", got, queue, want)
 		}
 	}
+	jobs = nil
+	wait("new", 1)
+	m.waiting(jobs)
+	for queue, want := range map[string]float64{"new": 1, "q000": 0, "q001": 0, otherQueue: 0} {
+		if got := testutil.ToFloat64(m.pending.WithLabelValues(queue)); got != want {
+			t.Errorf("then %v jobs wait in %s, want %v", got, queue, want)
+		}
+	}
+	if n := testutil.CollectAndCount(m.pending); n != maxQueues+1 {
+		t.Errorf("then %d series, want %d", n, maxQueues+1)
+	}
 }

@@ -122,7 +122,7 @@ func (n *notices) write(ctx context.Context, o outcome) {
 		if ctx.Err() != nil {
 			return
 		}
-		n.metrics.apiErrors.WithLabelValues("annotate").Inc()
+		n.metrics.apiErrors.WithLabelValues(callAnnotate).Inc()
 		n.log.Warn("notice not written", "error", err)
 		before.notBefore = time.Now().Add(noticeRetry)
 		n.last[o.job.UID] = before

@@ -71,7 +71,7 @@ func (r *releaser) one(ctx context.Context, j outcome) bool {
 	}
 	made, err := patchJob(ctx, r.client, j.job, releasePatch(j.job, j.hint(), j.size, annotations))
 	if err != nil {
-		r.metrics.apiErrors.WithLabelValues("release").Inc()
+		r.metrics.apiErrors.WithLabelValues(callRelease).Inc()
 		r.settle(ctx, j.job, err)
 		return false
 	}

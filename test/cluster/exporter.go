@@ -19,7 +19,8 @@ import (
 )
 
 // exporter shows what cAdvisor and dcgm-exporter would of the pods that run, from their annotations. As with
-// the real ones, a pod's series stop when it ends, and the last value is that of the last scrape before.
+// the real ones, a pod's series stop when it ends, and the last value is that of the last scrape before. Of
+// each claim of a volume it shows, as a kubelet that has it mounted, that it is empty.
 //
 // It stands in for kwok's own metrics, which go on after a pod's end, start to count CPU at the first scrape,
 // and keep one registry a node, so that the paths of one node erase each other's series.
@@ -43,6 +44,7 @@ func (e *exporter) port() int { return e.listener.Addr().(*net.TCPAddr).Port }
 func (e *exporter) follow(ctx context.Context, client kubernetes.Interface) error {
 	factory := informers.NewSharedInformerFactory(client, 0)
 	pods, nodes := factory.Core().V1().Pods().Lister(), factory.Core().V1().Nodes().Lister()
+	claims := factory.Core().V1().PersistentVolumeClaims().Lister()
 	factory.Start(ctx.Done())
 	for kind, ok := range factory.WaitForCacheSync(ctx.Done()) {
 		if !ok {
@@ -70,6 +72,15 @@ func (e *exporter) follow(ctx context.Context, client kubernetes.Interface) erro
 			e.log.Error("list nodes", "error", err)
 		}
 		held.dcgm(all, running(), out)
+	}))
+	mux.Handle("/metrics", handler(func(out chan<- prometheus.Metric) {
+		all, err := claims.List(labels.Everything())
+		if err != nil {
+			e.log.Error("list claims", "error", err)
+		}
+		for _, c := range all {
+			volume(c, out)
+		}
 	}))
 	e.server.Handler = mux
 	go func() {

@@ -96,6 +96,9 @@ func (c *Cluster) writeFiles(tokens map[string]string) error {
 	for token, user := range tokens {
 		files[user+".kubeconfig"] = c.render(kubeconfig, "$TOKEN", token)
 	}
+	if err := os.MkdirAll(c.file("targets"), 0o700); err != nil {
+		return err
+	}
 	for name, content := range files {
 		if err := os.WriteFile(c.file(name), []byte(content), 0o600); err != nil {
 			return err
@@ -125,7 +128,7 @@ func groups(user string) string {
 
 // render fills in the addresses, and what else is given in pairs.
 func (c *Cluster) render(template string, pairs ...string) string {
-	pairs = append(pairs, "$INTERVAL", scrapeInterval, "$KUBECONFIG", c.Kubeconfig())
+	pairs = append(pairs, "$INTERVAL", scrapeInterval, "$KUBECONFIG", c.Kubeconfig(), "$TARGETS", c.file("targets"))
 	for name := range c.ports {
 		pairs = append(pairs, "$<"+name+">", c.address(name))
 	}
@@ -148,7 +151,7 @@ clientConnection: {kubeconfig: "$KUBECONFIG", qps: 500, burst: 1000}
 `
 
 // As kube-prometheus-stack scrapes: labels honoured for kube-state-metrics and the kubelet, not for
-// dcgm-exporter, whose pods then arrive as exported_pod.
+// dcgm-exporter, whose pods then arrive as exported_pod. What Scrape adds is as a PodMonitor's.
 const prometheusConfig = `global: {scrape_interval: $INTERVAL}
 scrape_configs:
   - job_name: kube-state-metrics
@@ -158,7 +161,12 @@ scrape_configs:
     honor_labels: true
     metrics_path: /metrics/cadvisor
     static_configs: [{targets: ["$<exporter>"]}]
+  - job_name: kubelet-volumes
+    honor_labels: true
+    static_configs: [{targets: ["$<exporter>"]}]
   - job_name: dcgm-exporter
     metrics_path: /metrics/dcgm
     static_configs: [{targets: ["$<exporter>"], labels: {namespace: gpu-operator, pod: dcgm-exporter-0, container: dcgm-exporter}}]
+  - job_name: pods
+    file_sd_configs: [{files: ["$TARGETS/*.json"]}]
 `

@@ -171,6 +171,14 @@ func holds(p running) string {
 	return p.Spec.Containers[i].Name
 }
 
+// volume sends the series of a claim's volume, of which nothing is used.
+func volume(c *corev1.PersistentVolumeClaim, out chan<- prometheus.Metric) {
+	size := c.Spec.Resources.Requests.Storage().AsApproximateFloat64()
+	for _, name := range []string{"kubelet_volume_stats_capacity_bytes", "kubelet_volume_stats_available_bytes"} {
+		send(out, prometheus.GaugeValue, name, size, "namespace", c.Namespace, "persistentvolumeclaim", c.Name)
+	}
+}
+
 // send sends one sample. Labels come in pairs; an empty one is as none.
 func send(out chan<- prometheus.Metric, kind prometheus.ValueType, name string, value float64, pairs ...string) {
 	with := prometheus.Labels{}

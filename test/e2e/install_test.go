@@ -17,9 +17,12 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -53,8 +56,10 @@ func TestInstall(t *testing.T) {
 	}{
 		{"the API server takes every manifest", validManifests},
 		{"all components do their work as their service accounts", componentsWork},
-		{"a dead scheduler holds no job", nothingHeld},
 		{"nobody may do more than its part", leastPrivilege},
+		{"strangers are refused", strangers},
+		{"every panel and every rule has data", everyQueryAnswers},
+		{"a dead scheduler holds no job", nothingHeld},
 		{"upgrade and rollback keep the store and the certificates", keeps},
 		{"one pod has the rights of all", onePod},
 		{"uninstalled, only the store is left, and is found again", uninstalled},
@@ -208,17 +213,15 @@ func componentsWork(i *installation) {
 	i.run("scheduler-1", "scheduler")
 	i.addWebhook("scheduler-0")
 
-	runs := few(rand.New(rand.NewPCG(1, 1)), "installed", 4)
+	src := rand.New(rand.NewPCG(1, 1))
+	runs := append(few(src, "installed", 12), runsOf(src, func(k *kind) int { return 2 * btoi(k.name == "sweep") })...)
+	runs[12].runtime, runs[13].runtime = 65*time.Second, 75*time.Second // long enough for DCGM
 	i.submit(runs)
-	i.await("the jobs to end", time.Minute, func() bool { return i.allOver("queued", runs) })
+	i.await("the jobs to end", 2*time.Minute, func() bool { return i.allOver("queued", runs) })
 	i.checkReleases(runs) // suspended by the webhook, released once
 	i.history = i.dialAs("runcast-train", "collector").History()
 	i.poll("their records", time.Minute, func() error { return i.haveRecords(runs, true) })
-
-	out, err := i.command(i.ctx, "train", "train").CombinedOutput()
-	if err != nil || !strings.HasPrefix(string(out), "published ") {
-		i.Fatalf("train: %v\n%s", err, out)
-	}
+	i.train()
 	spec, _ := jobspec.FromJob(runs[0].job("queued", "queued", "gpu"), 0)
 	estimator := i.dialAs("runcast-scheduler", "predictor").Estimator()
 	i.poll("an estimate of its model", time.Minute, func() error {
@@ -228,6 +231,11 @@ func componentsWork(i *installation) {
 		}
 		return err
 	})
+	i.awaitForecasts("scheduler-0", "scheduler-1")
+	predicted := few(src, "predicted", 12)
+	i.submit(predicted)
+	i.await("jobs with predictions to end", 2*time.Minute, func() bool { return i.allOver("queued", predicted) })
+	i.poll("their records", time.Minute, func() error { return i.haveRecords(predicted, true) })
 	i.run("recommender", "recommender")
 	i.vpa.cronJob("nightly")
 	i.vpa.create("nightly", "runcast")
@@ -250,6 +258,52 @@ func componentsWork(i *installation) {
 		i.Errorf("nobody leads: %v", err)
 	}
 	i.nothingForbidden()
+}
+
+// train makes a Job of the CronJob, as `kubectl create job --from` does, and runs what
+// its pod would.
+func (i *installation) train() {
+	i.Helper()
+	cron, err := i.Client().BatchV1().CronJobs(runcastNamespace).Get(i.ctx, "runcast-train", metav1.GetOptions{})
+	if err != nil {
+		i.Fatal(err)
+	}
+	job := &batchv1.Job{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: "runcast-train-now", Annotations: map[string]string{"cronjob.kubernetes.io/instantiate": "manual"},
+			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(cron, batchv1.SchemeGroupVersion.WithKind("CronJob"))},
+		},
+		Spec: cron.Spec.JobTemplate.Spec,
+	}
+	job.Spec.Template.Annotations = map[string]string{"test.runcast.dev/runtime": "1s"}
+	if _, err := i.Client().BatchV1().Jobs(runcastNamespace).Create(i.ctx, job, metav1.CreateOptions{}); err != nil {
+		i.Fatal(err)
+	}
+	out, err := i.command(i.ctx, "train", "train").CombinedOutput()
+	if err != nil || !strings.HasPrefix(string(out), "published ") {
+		i.Fatalf("train: %v\n%s", err, out)
+	}
+}
+
+// awaitForecasts submits a job that waits from then on, so that a share of those that
+// wait is a number, and waits until schedulers plan it with the predictor's estimate:
+// while that had no model they asked it ever more seldom.
+func (i *installation) awaitForecasts(schedulers ...string) {
+	i.Helper()
+	job := few(rand.New(rand.NewPCG(4, 4)), "asleep", 1)[0].job("queued", "queued", "gpu")
+	job.Annotations = map[string]string{jobspec.AnnotationEarliestStart: time.Now().Add(time.Hour).UTC().Format(time.RFC3339)}
+	if _, err := i.Client().BatchV1().Jobs("queued").Create(i.ctx, job, metav1.CreateOptions{}); err != nil {
+		i.Fatal(err)
+	}
+	for _, name := range schedulers {
+		i.poll("estimates at "+name, time.Minute, func() error {
+			n, err := i.metric(name, `runcast_scheduler_pending_runtimes{from="model"}`)
+			if err == nil && n == 0 {
+				err = errors.New("none")
+			}
+			return err
+		})
+	}
 }
 
 // doctor finds in a component's pod that it has the rights it needs.
@@ -288,12 +342,14 @@ func (i *installation) logUse() {
 	}
 }
 
-// submit creates the runs as users do who leave the suspending to the webhook.
+// submit creates the runs as users do who leave the suspending to the webhook, and the
+// size of their pods to the scheduler.
 func (i *installation) submit(runs []run) {
 	i.Helper()
 	for n := range runs {
 		job := runs[n].job("queued", "queued", "gpu")
 		job.Spec.Suspend = nil
+		job.Annotations = map[string]string{jobspec.AnnotationRightSize: string(jobspec.Apply)}
 		if _, err := i.Client().BatchV1().Jobs("queued").Create(i.ctx, job, metav1.CreateOptions{}); err != nil {
 			i.Fatal(err)
 		}
@@ -348,6 +404,44 @@ func leastPrivilege(i *installation) {
 		if review.Status.Allowed != tt.allowed {
 			i.Errorf("%s may %s %s %s in %s: %t, want %t", tt.account, tt.verb, tt.resource, tt.name, tt.namespace, review.Status.Allowed, tt.allowed)
 		}
+	}
+}
+
+// strangers call the components, and are refused, each in its own way.
+func strangers(i *installation) {
+	train := i.dialAs("runcast-train", "collector")
+	scheduler := i.dialAs("runcast-scheduler", "collector")
+	for _, tt := range []struct {
+		what string
+		call func() error
+		want codes.Code
+	}{
+		{"a token for the API server", func() error {
+			_, err := i.dialWith("kubernetes", i.token("runcast-train"), "collector").Models().Champion(i.ctx)
+			return err
+		}, codes.Unauthenticated},
+		{"a forged token", func() error {
+			_, err := i.dialWith("forged", "eyJhbGciOiJSUzI1NiJ9.e30.c2ln", "collector").Models().Champion(i.ctx)
+			return err
+		}, codes.Unauthenticated},
+		{"the scheduler publishes a model", func() error {
+			return scheduler.Models().Publish(i.ctx, predictor.ModelInfo{Version: "m"}, strings.NewReader("model"))
+		}, codes.PermissionDenied},
+		{"the training pushes a record", func() error {
+			_, err := train.History().Put(i.ctx, []predictor.JobRecord{{JobSpec: predictor.JobSpec{ID: "a"}, Finished: time.Now(), Outcome: predictor.Succeeded}})
+			return err
+		}, codes.PermissionDenied},
+		{"the training looks at a namespace's jobs", func() error {
+			_, err := i.dialAs("runcast-train", "scheduler-0").Queue().Waiting(i.ctx, "queued")
+			return err
+		}, codes.PermissionDenied},
+	} {
+		if err := tt.call(); status.Code(err) != tt.want {
+			i.Errorf("%s: %v, want %v", tt.what, err, tt.want)
+		}
+	}
+	if _, err := train.Models().Champion(i.ctx); err != nil {
+		i.Errorf("the collector does not serve any more: %v", err)
 	}
 }
 
@@ -434,6 +528,9 @@ func (i *installation) run(name, component string) {
 	i.processes = append(i.processes, name)
 	cmd := i.command(i.ctx, name, component)
 	if err := i.Add(i.ctx, name, cmd.Path, cmd.Args[1:], "http://"+i.address[name+"/http"]+"/readyz"); err != nil {
+		i.Fatal(err)
+	}
+	if err := i.Scrape(runcastNamespace, name, i.address[name+"/http"]); err != nil {
 		i.Fatal(err)
 	}
 }
@@ -616,11 +713,17 @@ func (i *installation) addWebhook(name string) {
 // dialAs connects to a process as a user does with a token of a service account.
 func (i *installation) dialAs(account, name string) *rpc.Client {
 	i.Helper()
-	token := filepath.Join(i.Dir, account+".token")
-	if err := os.WriteFile(token, []byte(i.token(account, "runcast")), 0o600); err != nil {
+	return i.dialWith(account, i.token(account, "runcast"), name)
+}
+
+// dialWith connects with a token, kept in a file under the caller's name.
+func (i *installation) dialWith(caller, token, name string) *rpc.Client {
+	i.Helper()
+	file := filepath.Join(i.Dir, caller+".token")
+	if err := os.WriteFile(file, []byte(token), 0o600); err != nil {
 		i.Fatal(err)
 	}
-	c, err := rpc.Dial(rpc.ClientConfig{Target: i.address[name], Timeout: 10 * time.Second, TokenFile: token,
+	c, err := rpc.Dial(rpc.ClientConfig{Target: i.address[name], Timeout: 10 * time.Second, TokenFile: file,
 		TLS: &rpc.ClientTLS{CAFile: filepath.Join(i.Dir, "root-"+name, "etc/runcast/tls/ca.crt")}}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		i.Fatal(err)
@@ -646,8 +749,11 @@ func (i *installation) nothingForbidden() {
 		if err != nil {
 			i.Fatal(err)
 		}
-		if bytes.Contains(bytes.ToLower(log), []byte("forbidden")) {
-			i.Errorf("%s was forbidden something:\n%s", name, log)
+		for line := range strings.Lines(string(log)) {
+			// Whom it refuses itself it logs as msg=rpc.
+			if strings.Contains(strings.ToLower(line), "forbidden") && !strings.Contains(line, `"msg":"rpc"`) {
+				i.Errorf("%s was forbidden something: %s", name, line)
+			}
 		}
 	}
 }

@@ -219,6 +219,9 @@ func (w *world) start(name, subcommand, config string) {
 	if err := w.Add(w.ctx, name, w.binary, []string{subcommand, "--config", file}, "http://"+w.address[name+"/http"]+"/healthz"); err != nil {
 		w.Fatal(err)
 	}
+	if err := w.Scrape("default", name, w.address[name+"/http"]); err != nil {
+		w.Fatal(err)
+	}
 }
 
 // collectorConfig is the part of a collector, with its own file. historyLag is how far
