@@ -121,6 +121,7 @@ func (p *process) openStore() (*store.Store, error) {
 	p.closes = append(p.closes, s.Close)
 	p.server.RegisterHistory(s)
 	p.server.RegisterModels(s)
+	p.server.RegisterBackup(s.Backup)
 	p.storeGauges(s)
 	return s, nil
 }

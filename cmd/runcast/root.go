@@ -99,7 +99,7 @@ of your own.`,
 	root.AddCommand(
 		newUp(g), newCollector(g), newPredictor(g), newScheduler(g), newRecommender(g), newTrain(g),
 		newPredict(), newExplain(), newEta(), newQueue(), newModels(),
-		newBacktest(), newReport(), newSimulate(), newImport(), newExport(), newDoctor(g),
+		newBacktest(), newReport(), newSimulate(), newImport(), newExport(), newBackup(), newRestore(), newDoctor(g),
 	)
 	root.SetHelpCommand(newHelp())
 	for _, c := range root.Commands() {

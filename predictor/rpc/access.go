@@ -67,6 +67,7 @@ var permissions = map[string]Permission{
 	"ModelService/ListModels":           {"list", ours, "models", ""},
 	"ModelService/PublishModel":         {"create", ours, "models", ""},
 	"ModelService/PromoteModel":         {"update", ours, "models", ""},
+	"StoreService/BackUpStore":          {"get", ours, "stores", ""},
 	"QueueService/ListQueue":            {"list", batch, "jobs", ""}, // of the namespace asked for
 	"QueueService/WatchQueue":           {"watch", batch, "jobs", ""},
 	"QueueService/GetEta":               {"get", batch, "jobs", ""},

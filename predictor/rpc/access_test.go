@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -61,6 +62,7 @@ func TestEveryMethodHasAPermission(t *testing.T) {
 		s.RegisterQueue(newLine())
 		s.RegisterHistory(nil)
 		s.RegisterModels(nil)
+		s.RegisterBackup(nil)
 	})
 	methods := 0
 	for m := range l.methods() {
@@ -85,6 +87,7 @@ func TestAccess(t *testing.T) {
 		s.RegisterQueue(newLine(predictor.QueueEntry{Namespace: "ann", Name: "a"}, predictor.QueueEntry{Namespace: "bob", Name: "b"}))
 		s.RegisterModels(nil) // nobody gets as far as this
 		s.RegisterHistory(nil)
+		s.RegisterBackup(nil)
 	}, func(c *linkConfig) { c.server.Access = g.allow })
 
 	estimate := func(c *Client) error {
@@ -120,6 +123,7 @@ func TestAccess(t *testing.T) {
 	publish := func(c *Client) error {
 		return c.Models().Publish(t.Context(), predictor.ModelInfo{Version: "m"}, strings.NewReader("model"))
 	}
+	backUp := func(c *Client) error { return c.BackUp(t.Context(), io.Discard) }
 	for _, tt := range []struct {
 		name, token string
 		call        func(*Client) error
@@ -132,6 +136,7 @@ func TestAccess(t *testing.T) {
 		{"the scheduler", "scheduler", estimate, codes.OK},
 		{"the scheduler is not to publish", "scheduler", publish, codes.PermissionDenied},
 		{"nor to read the history", "scheduler", records, codes.PermissionDenied},
+		{"nor to copy it", "scheduler", backUp, codes.PermissionDenied},
 		{"one's own job", "ann", eta("ann", "a"), codes.OK},
 		{"another namespace's job", "ann", eta("bob", "b"), codes.PermissionDenied},
 		{"one's own queue", "ann", list("ann"), codes.OK},

@@ -40,6 +40,7 @@ func withStore(s *store.Store) func(*Server) {
 	return func(server *Server) {
 		server.RegisterHistory(s)
 		server.RegisterModels(s)
+		server.RegisterBackup(s.Backup)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"time"
@@ -27,6 +28,7 @@ const (
 	HistoryService   = "runcast.v1.HistoryService"
 	ModelService     = "runcast.v1.ModelService"
 	QueueService     = "runcast.v1.QueueService"
+	StoreService     = "runcast.v1.StoreService"
 )
 
 // Defaults of the zero values of ServerConfig.
@@ -171,6 +173,13 @@ func (s *Server) RegisterModels(m predictor.Models) {
 func (s *Server) RegisterQueue(q predictor.Queue) {
 	pb.RegisterQueueServiceServer(s.grpc, &queueServer{queue: q})
 	s.SetServing(QueueService, true)
+}
+
+// RegisterBackup serves as StoreService what backUp writes: a copy of the file of
+// history and models.
+func (s *Server) RegisterBackup(backUp func(context.Context, io.Writer) error) {
+	pb.RegisterStoreServiceServer(s.grpc, &storeServer{backUp: backUp})
+	s.SetServing(StoreService, true)
 }
 
 // SetServing sets what the health service says of one service; "" is the server

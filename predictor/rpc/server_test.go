@@ -164,7 +164,7 @@ func TestServiceNames(t *testing.T) {
 	for _, service := range resp.GetListServicesResponse().GetService() {
 		got = append(got, service.GetName())
 	}
-	want := []string{"grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", HistoryService, ModelService, PredictorService, QueueService}
+	want := []string{"grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", HistoryService, ModelService, PredictorService, QueueService, StoreService}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

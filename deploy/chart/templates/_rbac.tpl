@@ -46,6 +46,7 @@ own servers ask the API server about, see docs/access.md.
 - {apiGroups: [runcast.dev], resources: [estimates], verbs: [create]}
 - {apiGroups: [runcast.dev], resources: [jobrecords], verbs: [list, watch, create]}
 - {apiGroups: [runcast.dev], resources: [models], verbs: [get, list, watch, create, update]}
+- {apiGroups: [runcast.dev], resources: [stores], verbs: [get]}
 {{- end }}
 
 {{- define "runcast.clusterRole" -}}
