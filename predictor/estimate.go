@@ -13,8 +13,8 @@ type Estimate struct {
 	// MemoryRequest is what to ask for, for each pod, weighing what is not used against
 	// what an OOM kill wastes; zero if unknown.
 	MemoryRequest Bytes `json:"memory_request,omitzero"`
-	// PeakCPU is the cores of the largest pod at its peak, PeakGPUMemory the framebuffer
-	// of the largest GPU, GPUUtilization the mean share of the GPUs' time, at most 1; zero
+	// PeakCPU is the cores of the largest pod at its peak, without peaks that are short and
+	// much higher than the rest; PeakGPUMemory the framebuffer of the largest GPU, GPUUtilization the mean share of the GPUs' time, at most 1; zero
 	// if unknown.
 	PeakCPU        Quantiles[Milli] `json:"peak_cpu,omitzero"`
 	PeakGPUMemory  Quantiles[Bytes] `json:"peak_gpu_memory,omitzero"`

@@ -43,6 +43,7 @@ type Usage struct {
 
 	CPUSeconds     *float64 `json:"cpu_seconds,omitempty"`     // sum over pods, core-seconds
 	PeakCPUCores   float64  `json:"peak_cpu_cores,omitzero"`   // largest pod
+	BusyCPUCores   float64  `json:"busy_cpu_cores,omitzero"`   // largest pod: most for seven eighths of its time
 	GPUUtilization *float64 `json:"gpu_utilization,omitempty"` // mean over GPUs and time, 0..1
 	PeakGPUMemory  Bytes    `json:"peak_gpu_memory,omitzero"`  // largest GPU, framebuffer
 	// GPUShared is set if a GPU of the job served another pod as well, so that
@@ -102,6 +103,7 @@ func (r *JobRecord) Validate() error {
 	}
 	v.check("cpu_seconds", r.CPUSeconds == nil || amount(*r.CPUSeconds, math.MaxFloat64), "a finite number of at least 0")
 	v.check("peak_cpu_cores", amount(r.PeakCPUCores, MaxCores), "from 0 to 1e6 cores")
+	v.check("busy_cpu_cores", amount(r.BusyCPUCores, MaxCores), "from 0 to 1e6 cores")
 	v.check("gpu_utilization", r.GPUUtilization == nil || amount(*r.GPUUtilization, 1), "from 0 to 1")
 	switch r.Quality {
 	case "", QualityExact, QualitySparse, QualityNone:

@@ -19,7 +19,7 @@ func validRecord() JobRecord {
 		JobSpec: validSpec(), Started: submitted.Add(time.Minute), Finished: submitted.Add(time.Hour),
 		Outcome: Succeeded, ExitCode: &exit, Attempts: 2, OOMKills: 1,
 		Usage: Usage{
-			PeakMemory: GiB, WorkingSetPeak: GiB - 1, KernelPeak: GiB + 1, CPUSeconds: &cpu, PeakCPUCores: 1.25,
+			PeakMemory: GiB, WorkingSetPeak: GiB - 1, KernelPeak: GiB + 1, CPUSeconds: &cpu, PeakCPUCores: 1.25, BusyCPUCores: 1,
 			GPUUtilization: &gpu, PeakGPUMemory: 3 * GiB, GPUShared: true, Quality: QualityExact,
 		},
 		Served: &Estimate{
@@ -54,6 +54,7 @@ func TestJobRecordValidate(t *testing.T) {
 		"kernel peak":              {func(r *JobRecord) { r.KernelPeak = -1 }, []string{"kernel_peak_bytes"}},
 		"GPU memory":               {func(r *JobRecord) { r.PeakGPUMemory = -1 }, []string{"peak_gpu_memory_bytes"}},
 		"CPU seconds":              {func(r *JobRecord) { r.CPUSeconds = &nan }, []string{"cpu_seconds"}},
+		"busy CPU":                {func(r *JobRecord) { r.BusyCPUCores = 2e6 }, []string{"busy_cpu_cores"}},
 		"CPU peak":                 {func(r *JobRecord) { r.PeakCPUCores = -1 }, []string{"peak_cpu_cores"}},
 		"GPU utilization":          {func(r *JobRecord) { two := 2.0; r.GPUUtilization = &two }, []string{"gpu_utilization"}},
 		"quality":                  {func(r *JobRecord) { r.Quality = "good" }, []string{"quality"}},

@@ -74,7 +74,7 @@ func TestConfigErrors(t *testing.T) {
 		`scrape_interval: 1h`:                                     `scrape_interval: expected from 1s to 5m, got "1h"`,
 		`labels: {cadvisor: none}`:                                `labels.cadvisor: expected one of auto, exported, plain, got "none"`,
 		`labels: {gpu: old}`:                                      `labels.gpu: expected one of auto, exported, plain, pod_name, none, got "old"`,
-		`templates: {up: {query: up}}`:                            `templates: no template is called "up", expected one of cache_peak, cpu_samples`,
+		`templates: {up: {query: up}}`:                            `templates: no template is called "up", expected one of busy_cores, cache_peak`,
 		`templates: {peak_cores: {query: "{{.Pods}}"}}`:           `can't evaluate field Pods`,
 		`templates: {peak_cores: {query: "{{"}}`:                  `templates.peak_cores: query: template:`,
 		`templates: {peak_cores: {}}`:                             `templates.peak_cores: query: expected a query, got nothing`,

@@ -30,6 +30,7 @@ func usage(fromAPI bool, pods []measured, scrape time.Duration) predictor.Usage 
 		u.KernelPeak = max(u.KernelPeak, memory(m.kernel))
 		u.PeakMemory = max(u.PeakMemory, memory(m.estimate))
 		u.PeakCPUCores = max(u.PeakCPUCores, amount(p.peakCores))
+		u.BusyCPUCores = max(u.BusyCPUCores, amount(p.busyCores))
 		if seconds, ok := p.cpuSeconds(); ok {
 			if u.CPUSeconds == nil {
 				u.CPUSeconds = new(float64)

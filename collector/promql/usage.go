@@ -94,6 +94,7 @@ type measured struct {
 	ran        time.Duration
 	containers map[string]*container
 	peakCores  float64
+	busyCores  float64
 	gpus       map[gpu]*gpuUse
 	unanswered bool // the server refused to say anything about it
 }
@@ -126,6 +127,7 @@ var usageFields = []field[measured]{
 	{"cache_peak", func(m *measured, r row) { set(&m.container(r).cache, r.label("id"), r.value) }},
 	{"cpu_seconds", func(m *measured, r row) { set(&m.container(r).cpu, r.label("id"), r.value) }},
 	{"peak_cores", func(m *measured, r row) { m.peakCores = r.value }},
+	{"busy_cores", func(m *measured, r row) { m.busyCores = r.value }},
 	{"gpu_devices", func(m *measured, r row) { m.gpu(r) }},
 }
 

@@ -40,7 +40,7 @@ func tier(q predictor.Quality) int {
 // measured counts what is known of a usage.
 func measured(u *predictor.Usage) int {
 	return count(u.PeakMemory != 0, u.WorkingSetPeak != 0, u.KernelPeak != 0, u.CPUSeconds != nil,
-		u.PeakCPUCores != 0, u.GPUUtilization != nil, u.PeakGPUMemory != 0)
+		u.PeakCPUCores != 0, u.BusyCPUCores != 0, u.GPUUtilization != nil, u.PeakGPUMemory != 0)
 }
 
 // course counts what is known of a run's course.

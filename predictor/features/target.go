@@ -41,7 +41,7 @@ func measureOf(r *predictor.JobRecord) measure {
 	m := measure{
 		Runtime: min(max(r.Runtime(), shortest), predictor.MaxDuration),
 		Memory:  min(max(r.PeakMemory, 0), predictor.MaxMemory),
-		CPU:     milli(r.PeakCPUCores, predictor.MaxCores),
+		CPU:     milli(cpu(&r.Usage), predictor.MaxCores),
 	}
 	if m.CPU == 0 && r.CPUSeconds != nil {
 		m.CPU = milli(*r.CPUSeconds/m.Runtime.Seconds()/float64(r.Gang()), predictor.MaxCores)
@@ -53,6 +53,21 @@ func measureOf(r *predictor.JobRecord) measure {
 		}
 	}
 	return m
+}
+
+// dear is how much higher than a run's busy cores its peak is not worth a request for
+// the whole run. Above it, wasting the difference costs more than an eighth of the time
+// with too little, at ten times what is used for as long: the price at which the
+// recommender sizes services.
+const dear = 1 + 10.0/8
+
+// cpu is the cores that would have cost the run least as a request: its peak, unless that
+// is short and much higher than the rest.
+func cpu(u *predictor.Usage) float64 {
+	if u.BusyCPUCores > 0 && u.PeakCPUCores > dear*u.BusyCPUCores {
+		return u.BusyCPUCores
+	}
+	return u.PeakCPUCores
 }
 
 // milli is x in thousandths, from 0 to most; NaN is 0.

@@ -62,7 +62,7 @@ func Full(id string) predictor.JobRecord {
 	r.Finished = second(100).Add(1)
 	r.Outcome, r.ExitCode, r.Attempts, r.OOMKills = predictor.OOMKilled, &code, 3, 2
 	r.Usage = predictor.Usage{
-		PeakMemory: 1<<33 + 1, WorkingSetPeak: 1 << 33, KernelPeak: 1<<33 + 2, CPUSeconds: &cpu, PeakCPUCores: 3.75,
+		PeakMemory: 1<<33 + 1, WorkingSetPeak: 1 << 33, KernelPeak: 1<<33 + 2, CPUSeconds: &cpu, PeakCPUCores: 3.75, BusyCPUCores: 2.25,
 		GPUUtilization: &gpu, PeakGPUMemory: 1 << 34, GPUShared: true, Quality: predictor.QualityExact,
 	}
 	r.Served = &predictor.Estimate{

@@ -164,6 +164,17 @@ func (s *sizer) pay(r *run, container *vpamodel.ContainerState, ours, vpas float
 	s.memory[r.family] = c
 }
 
+// rates are the largest of a run's rates, and that which seven eighths do not exceed, as
+// Prometheus has them over two minutes.
+func rates(cores []float64) (peak, busy float64) {
+	var all []float64
+	for k := 1; k < len(cores); k++ {
+		all = append(all, (cores[k]+cores[k-1])/2)
+	}
+	slices.Sort(all)
+	return all[len(all)-1], all[7*(len(all)-1)/8]
+}
+
 // madeUp sizes the runs of all made-up families.
 func madeUp() *sizer {
 	const seed = 3
@@ -174,10 +185,8 @@ func madeUp() *sizer {
 			cores := make([]float64, int(record.Runtime().Minutes()))
 			for k := range cores {
 				cores[k] = families[i].cores(r, float64(k)/float64(len(cores)))
-				if k > 0 { // Prometheus' rate is over two minutes
-					record.PeakCPUCores = max(record.PeakCPUCores, (cores[k]+cores[k-1])/2)
-				}
 			}
+			record.PeakCPUCores, record.BusyCPUCores = rates(cores)
 			all = append(all, run{families[i].name, record, cores})
 		}
 	}
@@ -197,14 +206,12 @@ func sum(t testing.TB, what string, by map[string]rivalry) (all rivalry) {
 }
 
 // TestJobsAgainstVPA sizes the runs of made-up CronJobs by both recommenders. In all,
-// this one wastes less memory, and no more runs are killed. Of CPU, no more minutes
-// are under-provisioned; for runs of one short phase of much CPU that costs more.
+// this one wastes less memory and less CPU, no more runs are killed, and no more minutes
+// have too little CPU.
 func TestJobsAgainstVPA(t *testing.T) {
 	s := madeUp()
 	sum(t, "memory", s.memory).mustWin(t)
-	if c := sum(t, "cpu", s.cores); c.ours.less > c.vpas.less {
-		t.Errorf("cpu: runcast: %v, VPA: %v", c.ours, c.vpas)
-	}
+	sum(t, "cpu", s.cores).mustWin(t)
 }
 
 func BenchmarkJobsAgainstVPA(b *testing.B) {

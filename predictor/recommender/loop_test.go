@@ -178,7 +178,7 @@ func TestCronJob(t *testing.T) {
 		time.Sleep(5 * time.Second)
 
 		s := w.status("nightly")
-		if diff := cmp.Diff("main: cpu 2/2500m/6 (2500m) memory 1536Mi/2Gi/4Gi (2Gi)", recommended(s)); diff != "" {
+		if diff := cmp.Diff("main: cpu 2/2800m/6720m (2800m) memory 1536Mi/2Gi/4Gi (2Gi)", recommended(s)); diff != "" {
 			t.Errorf("recommended (-want +got):\n%s", diff)
 		}
 		if diff := cmp.Diff("RecommendationProvided=True", conditions(s)); diff != "" {
@@ -202,7 +202,7 @@ func TestCronJob(t *testing.T) {
 		w.estimate.MemoryRequest = 3 * gib
 		time.Sleep(time.Minute)
 		s = w.status("nightly")
-		if diff := cmp.Diff("main: cpu 2/2500m/6 (2500m) memory 1536Mi/3Gi/6Gi (3Gi)", recommended(s)); diff != "" {
+		if diff := cmp.Diff("main: cpu 2/2800m/6720m (2800m) memory 1536Mi/3Gi/6Gi (3Gi)", recommended(s)); diff != "" {
 			t.Errorf("recommended after more runs (-want +got):\n%s", diff)
 		}
 

@@ -616,8 +616,10 @@ type Usage struct {
 	// Largest GPU, framebuffer.
 	PeakGpuMemoryBytes int64 `protobuf:"varint,7,opt,name=peak_gpu_memory_bytes,json=peakGpuMemoryBytes,proto3" json:"peak_gpu_memory_bytes,omitempty"`
 	// A GPU of the job served another pod as well.
-	GpuShared     bool    `protobuf:"varint,8,opt,name=gpu_shared,json=gpuShared,proto3" json:"gpu_shared,omitempty"`
-	Quality       Quality `protobuf:"varint,9,opt,name=quality,proto3,enum=runcast.v1.Quality" json:"quality,omitempty"`
+	GpuShared bool    `protobuf:"varint,8,opt,name=gpu_shared,json=gpuShared,proto3" json:"gpu_shared,omitempty"`
+	Quality   Quality `protobuf:"varint,9,opt,name=quality,proto3,enum=runcast.v1.Quality" json:"quality,omitempty"`
+	// Largest pod: what it does not exceed for seven eighths of its time.
+	BusyCpuCores  float64 `protobuf:"fixed64,10,opt,name=busy_cpu_cores,json=busyCpuCores,proto3" json:"busy_cpu_cores,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -713,6 +715,13 @@ func (x *Usage) GetQuality() Quality {
 		return x.Quality
 	}
 	return Quality_QUALITY_UNSPECIFIED
+}
+
+func (x *Usage) GetBusyCpuCores() float64 {
+	if x != nil {
+		return x.BusyCpuCores
+	}
+	return 0
 }
 
 // Quantile is one point of a predicted distribution. The unit is that of the
@@ -954,7 +963,7 @@ const file_runcast_v1_job_proto_rawDesc = "" +
 	"\x05usage\x18\b \x01(\v2\x11.runcast.v1.UsageR\x05usage\x12,\n" +
 	"\x06served\x18\t \x01(\v2\x14.runcast.v1.EstimateR\x06servedB\f\n" +
 	"\n" +
-	"_exit_code\"\xb3\x03\n" +
+	"_exit_code\"\xd9\x03\n" +
 	"\x05Usage\x12*\n" +
 	"\x11peak_memory_bytes\x18\x01 \x01(\x03R\x0fpeakMemoryBytes\x123\n" +
 	"\x16working_set_peak_bytes\x18\x02 \x01(\x03R\x13workingSetPeakBytes\x12*\n" +
@@ -966,7 +975,9 @@ const file_runcast_v1_job_proto_rawDesc = "" +
 	"\x15peak_gpu_memory_bytes\x18\a \x01(\x03R\x12peakGpuMemoryBytes\x12\x1d\n" +
 	"\n" +
 	"gpu_shared\x18\b \x01(\bR\tgpuShared\x12-\n" +
-	"\aquality\x18\t \x01(\x0e2\x13.runcast.v1.QualityR\aqualityB\x0e\n" +
+	"\aquality\x18\t \x01(\x0e2\x13.runcast.v1.QualityR\aquality\x12$\n" +
+	"\x0ebusy_cpu_cores\x18\n" +
+	" \x01(\x01R\fbusyCpuCoresB\x0e\n" +
 	"\f_cpu_secondsB\x12\n" +
 	"\x10_gpu_utilization\"6\n" +
 	"\bQuantile\x12\x14\n" +
