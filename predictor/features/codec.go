@@ -70,10 +70,11 @@ func (s *State) UnmarshalBinary(b []byte) error {
 		d.texts = append(d.texts, string(d.bytes(d.count(1))))
 	}
 	var runs []*Run
+	var ids []uint32
 	for range d.count(8) {
 		r := d.run()
 		state.learnOf(r)
-		runs = append(runs, r)
+		runs, ids = append(runs, r), append(ids, hashID(r.ID))
 	}
 	for range d.count(11) {
 		k := Key(binary.LittleEndian.Uint64(d.bytes(8)))
@@ -83,14 +84,14 @@ func (s *State) UnmarshalBinary(b []byte) error {
 			d.fail("group %x: bad number of runs", k)
 			break
 		}
-		g.Runs = make([]*Run, 0, n)
+		g.Runs, g.ids = make([]*Run, 0, n), make([]uint32, 0, n)
 		for range n {
 			i := d.uint()
 			if i >= uint64(len(runs)) {
 				d.fail("group %x: no run %d", k, i)
 				break
 			}
-			g.Runs = append(g.Runs, runs[i])
+			g.add(runs[i], ids[i])
 		}
 		state.groups[k] = g
 	}

@@ -96,17 +96,26 @@ func arguments(command string, add func(string, float64)) {
 			name, value = flag, word
 		}
 		flag = ""
-		x, err := strconv.ParseFloat(value, 64)
+		x, ok := number(value)
 		switch {
-		case err != nil && !assigned && word[0] == '-':
+		case !ok && !assigned && word[0] == '-':
 			flag = word
-		case err != nil:
+		case !ok:
 		case name != "":
 			add(name, x)
 		default:
 			add(strconv.Itoa(place), x)
 		}
 	}
+}
+
+// number reads a number; most words are none, and an error for each would cost.
+func number(s string) (x float64, ok bool) {
+	if strings.IndexAny(s[:min(len(s), 2)], "0123456789.") < 0 {
+		return 0, false
+	}
+	x, err := strconv.ParseFloat(s, 64)
+	return x, err == nil
 }
 
 // longestNumber is the number of digits from which on a number in a name is a date, a
@@ -116,15 +125,24 @@ const longestNumber = 6
 // numbers finds the numbers in a name, by place: 50 and 90 in "resnet50-ep90-x8k2z".
 func numbers(name string, add func(place int, x float64)) {
 	place := 0
-	for kind, text := range pieces(name) {
-		if kind == other || kind == generated && strings.Trim(text, "0123456789") != "" {
+	for p := piecesOf(name); p.next(); {
+		if p.kind == other || p.kind == generated && strings.Trim(p.text, "0123456789") != "" {
 			continue
 		}
-		for number := range strings.FieldsFuncSeq(text, func(r rune) bool { return r < '0' || r > '9' }) {
+		for rest := p.text; ; {
+			from := strings.IndexAny(rest, "0123456789")
+			if from < 0 {
+				break
+			}
+			to := from
+			for to < len(rest) && isDigit(rest[to]) {
+				to++
+			}
 			place++
-			if x, err := strconv.ParseFloat(number, 64); err == nil && len(number) < longestNumber {
+			if x, err := strconv.ParseFloat(rest[from:to], 64); err == nil && to-from < longestNumber {
 				add(place, x)
 			}
+			rest = rest[to:]
 		}
 	}
 }

@@ -31,9 +31,10 @@ type State struct {
 
 // A Group is the latest runs of the jobs that have a Key in common.
 type Group struct {
-	Runs  []*Run // in order of observation, at most memory
-	Count int    // runs observed, those beyond the window included
-	last  uint64 // value of State.runs at the latest one
+	Runs  []*Run   // in order of observation, at most memory
+	ids   []uint32 // hashes of their IDs: most records are of none of them
+	Count int      // runs observed, those beyond the window included
+	last  uint64   // value of State.runs at the latest one
 }
 
 // NewState returns a State that has seen nothing.
@@ -79,6 +80,7 @@ func (s *State) Observe(r *predictor.JobRecord, keys *Keys, before func(*Run)) (
 	s.learnOf(run)
 	s.runs++
 	run.Sequence = s.runs
+	id := hashID(run.ID)
 	for _, k := range keys {
 		if k == 0 {
 			continue
@@ -88,7 +90,8 @@ func (s *State) Observe(r *predictor.JobRecord, keys *Keys, before func(*Run)) (
 			g = &Group{}
 			s.groups[k] = g
 		}
-		g.add(run)
+		g.add(run, id)
+		g.Count++
 		g.last = s.runs
 	}
 	if len(s.groups) > MaxGroups {
@@ -104,21 +107,31 @@ func (s *State) find(id string, keys *Keys) *Run {
 			continue
 		}
 		if g := s.groups[k]; g != nil {
-			for _, run := range g.Runs {
-				if run.ID == id {
-					return run
-				}
-			}
+			return g.find(id)
 		}
 		return nil
 	}
 	return nil
 }
 
-func (g *Group) add(run *Run) {
-	g.Count++
-	g.Runs = append(g.Runs[max(len(g.Runs)-memory+1, 0):], run)
+func (g *Group) find(id string) *Run {
+	h := hashID(id)
+	for i, have := range g.ids {
+		if have == h && g.Runs[i].ID == id {
+			return g.Runs[i]
+		}
+	}
+	return nil
 }
+
+// add remembers a run, and forgets the oldest if there are too many.
+func (g *Group) add(run *Run, id uint32) {
+	excess := max(len(g.Runs)-memory+1, 0)
+	g.Runs = append(g.Runs[excess:], run)
+	g.ids = append(g.ids[excess:], id)
+}
+
+func hashID(id string) uint32 { return uint32(fnvOffset.text(id)) }
 
 // forget drops the groups that have been silent for longest.
 func (s *State) forget() {

@@ -1,9 +1,6 @@
 package features
 
-import (
-	"iter"
-	"strings"
-)
+import "strings"
 
 // maxTemplate is how much of a text takes part in its template, in bytes. What
 // tells one kind of job from another stands at the start.
@@ -12,6 +9,13 @@ const maxTemplate = 1 << 10
 // suffixAlphabet is that of the suffixes that Kubernetes generates
 // (k8s.io/apimachinery/pkg/util/rand): no vowels, no 0, 1, 3.
 const suffixAlphabet = "bcdfghjklmnpqrstvwxz2456789"
+
+var inSuffix = func() (in [256]bool) {
+	for _, c := range []byte(suffixAlphabet) {
+		in[c] = true
+	}
+	return in
+}()
 
 // Template is s without what changes from one submission of the same job to the
 // next. Lower-case; in each word (a run of letters and digits) a number, a
@@ -23,8 +27,8 @@ const suffixAlphabet = "bcdfghjklmnpqrstvwxz2456789"
 func Template(s string) string {
 	var b strings.Builder
 	b.Grow(len(s))
-	for kind, text := range pieces(s) {
-		switch kind {
+	for p := piecesOf(s); p.next(); {
+		switch text := p.text; p.kind {
 		case other:
 			b.WriteString(text)
 		case generated:
@@ -50,35 +54,41 @@ const (
 	generated              // a word that changes from one submission to the next
 )
 
-// pieces cuts a text into pieces, in lower case.
-func pieces(s string) iter.Seq2[piece, string] {
+// pieces cuts a text into pieces, in lower case: next steps to the first, and then the next.
+type pieces struct {
+	kind  piece
+	text  string
+	whole string
+	at    int // in whole, of what comes next
+}
+
+func piecesOf(s string) pieces {
 	s = strings.ToLower(strings.ToValidUTF8(s[:min(len(s), maxTemplate)], "\uFFFD"))
-	s = strings.ToValidUTF8(s[:min(len(s), maxTemplate)], "") // both may have lengthened it
-	return func(yield func(piece, string) bool) {
-		var n int
-		for i := 0; i < len(s); i += n {
-			kind := other
-			if n = uuid(s[i:]); n > 0 && (i == 0 || !isWord(s[i-1])) {
-				kind = generated
-			} else {
-				n = 0
-				for i+n < len(s) && isWord(s[i+n]) {
-					n++
-				}
-				switch last := i > 0 && s[i-1] == '-' && i+n == len(s); {
-				case n == 0:
-					n = 1
-				case isGenerated(s[i:i+n], last):
-					kind = generated
-				default:
-					kind = word
-				}
-			}
-			if !yield(kind, s[i:i+n]) {
-				return
-			}
-		}
+	return pieces{whole: strings.ToValidUTF8(s[:min(len(s), maxTemplate)], "")} // both may have lengthened it
+}
+
+// next reports whether there is a piece more.
+func (p *pieces) next() bool {
+	s, i := p.whole, p.at
+	if i == len(s) {
+		return false
 	}
+	n := 0
+	for i+n < len(s) && isWord(s[i+n]) {
+		n++
+	}
+	switch {
+	case n == 0:
+		p.kind, n = other, 1
+	case uuid(s[i:]):
+		p.kind, n = generated, uuidLength
+	case isGenerated(s[i:i+n], i > 0 && s[i-1] == '-' && i+n == len(s)):
+		p.kind = generated
+	default:
+		p.kind = word
+	}
+	p.text, p.at = s[i:i+n], i+n
+	return true
 }
 
 // isGenerated reports numbers, hashes and suffixes; last is set for the last word of a
@@ -92,7 +102,7 @@ func isGenerated(w string, last bool) bool {
 			turns++ // from a digit back to a letter
 		}
 		hex = hex && isHex(w[i])
-		suffix = suffix && strings.IndexByte(suffixAlphabet, w[i]) >= 0
+		suffix = suffix && inSuffix[w[i]]
 	}
 	n := len(w)
 	return digits == n ||
@@ -101,18 +111,19 @@ func isGenerated(w string, last bool) bool {
 		last && n == 5 && (suffix || turns > 0)
 }
 
-// uuid is the length of the UUID that s starts with, zero if it does not.
-func uuid(s string) int {
-	const length = 36
-	if len(s) < length || len(s) > length && isWord(s[length]) {
-		return 0
+const uuidLength = 36
+
+// uuid reports whether s starts with a UUID.
+func uuid(s string) bool {
+	if len(s) < uuidLength || len(s) > uuidLength && isWord(s[uuidLength]) {
+		return false
 	}
-	for i := range length {
+	for i := range uuidLength {
 		if dash := i == 8 || i == 13 || i == 18 || i == 23; dash != (s[i] == '-') || !dash && !isHex(s[i]) {
-			return 0
+			return false
 		}
 	}
-	return length
+	return true
 }
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }

@@ -77,18 +77,21 @@ func (b *backoff) learn(p *pool, came float64) {
 		v := &p.values[i]
 		v.weight = math.Exp(-math.Abs(v.log-came)/bandwidth) / (2 * bandwidth)
 	}
-	credits, total := make([]float64, len(p.components)), 0.0
-	for i, c := range p.components {
+	densities := make([]float64, len(p.batches))
+	for i, b := range p.batches[1:] {
 		density := 0.0
-		for _, u := range p.uses[c.from:c.to] {
+		for _, u := range p.uses[b.from:b.to] {
 			density += u.weight * p.values[u.value].weight
 		}
-		credits[i] = c.share * (outlier + density/c.evidence)
-		total += credits[i]
+		densities[1+i] = outlier + density/b.evidence
+	}
+	total := 0.0
+	for _, c := range p.components {
+		total += c.share * densities[c.batch]
 	}
 	reached := 1.0
-	for i, c := range p.components {
-		credit := credits[i] / total
+	for _, c := range p.components {
+		credit := c.share * densities[c.batch] / total
 		s := &b[c.level][c.way][c.size]
 		s.credit = fading*s.credit + credit
 		s.reached = fading*s.reached + reached

@@ -14,11 +14,14 @@ import (
 func TestCalibrationCovers(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 6))
 	var d distribution
-	for range 200 {
-		d.points = append(d.points, point{log: 10 + random.NormFloat64(), weight: 1. / 200})
+	logs := make([]float64, 200)
+	for i := range logs {
+		logs[i] = 10 + random.NormFloat64()
 	}
-	slices.SortFunc(d.points, comparePoints)
-	d.points = productLimit(d.points)
+	slices.Sort(logs)
+	for i, log := range logs {
+		d.steps = append(d.steps, step{log: log, upTo: float64(i+1) / 200})
+	}
 	c := calibration{smallest: 2}
 	for _, spread := range []float64{2, 0.5} {
 		const warm, judged = 2 * latestScores, 20000
@@ -34,8 +37,8 @@ func TestCalibrationCovers(t *testing.T) {
 			}
 			c.learn(&d, came)
 		}
-		// Beyond its last point a distribution cannot reach.
-		most := (1 + math.Erf((d.points[199].log-10)/spread/math.Sqrt2)) / 2
+		// Beyond its last step a distribution cannot reach.
+		most := (1 + math.Erf((d.steps[199].log-10)/spread/math.Sqrt2)) / 2
 		for l, nominal := range predictor.Levels {
 			want := min(nominal, most)
 			if math.Abs(covered[l]-want) > 0.02 {

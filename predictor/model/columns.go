@@ -40,7 +40,7 @@ func (q *question) columns(t *target, d *distribution, x *columns) {
 	f := filler{x: x}
 	p50 := d.quantile(0.5)
 	f.put(p50, d.quantile(0.1)-p50, d.quantile(0.9)-p50, math.Log(d.mean())-p50,
-		float64(d.level), float64(d.exact), float64(len(d.points)))
+		float64(d.level), float64(d.exact), float64(len(d.steps)))
 	own := slices.IndexFunc(q.runs[:], func(runs []*features.Run) bool { return len(runs) > 0 })
 	for _, level := range [...]int{own, features.LevelUser, features.NumLevels - 1} {
 		f.group(t, q.runs[level], q.at, p50)

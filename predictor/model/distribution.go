@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"sort"
 )
 
 // A point is a past observation and its weight among others.
@@ -13,14 +14,20 @@ type point struct {
 	censored bool
 }
 
-// A distribution is a weighted empirical distribution of logarithms: points in
-// ascending order whose weights sum to at most one. What lacks to one is mass
-// beyond the last point: runs of which only a lower bound is known.
+// A distribution is a weighted empirical distribution of logarithms: steps in ascending
+// order. What lacks to one after the last is mass beyond it: runs of which only a lower
+// bound is known.
 type distribution struct {
-	points []point
+	steps  []step
 	level  int  // that most of the weight comes from
 	exact  int  // runs of that level that are not censored
 	linear bool // that level is read through its regression
+}
+
+// A step is a value, and the mass up to and including it.
+type step struct {
+	log, upTo float64
+	linear    float64 // the value itself; zero until it is asked for
 }
 
 // comparePoints orders points by value, exact ones before bounds: a bound says "more than".
@@ -34,25 +41,24 @@ func comparePoints(a, b point) int {
 	return -1
 }
 
-// productLimit turns weighted observations in order, some of them censored, into a
-// distribution (Kaplan and Meier, 1958): the mass of a lower bound goes to the points
-// above it. It reuses points.
-func productLimit(points []point) []point {
+// productLimit turns weighted observations in order, some of them censored, into the steps
+// of a distribution (Kaplan and Meier, 1958), which it appends: the mass of a lower bound
+// goes to the steps above it.
+func productLimit(points []point, steps []step) []step {
 	atRisk := 0.0 // a sum from above: a difference would lose what is small beside a bound below it
 	for i, p := range slices.Backward(points) {
 		if atRisk += p.weight; p.weight > 0 {
 			points[i].weight /= atRisk
 		}
 	}
-	surviving, exact := 1.0, points[:0]
+	surviving := 1.0
 	for _, p := range points {
 		if !p.censored {
-			mass := surviving * p.weight
-			surviving -= mass
-			exact = append(exact, point{log: p.log, weight: mass})
+			surviving -= surviving * p.weight
+			steps = append(steps, step{log: p.log, upTo: 1 - surviving})
 		}
 	}
-	return exact
+	return steps
 }
 
 // median returns the weighted median of exact points, at least one, as the quantile of
@@ -91,28 +97,20 @@ func median(points []point) float64 {
 	}
 }
 
-// quantile returns the smallest point with at least level of the mass at or below
-// it; beyond the mass of all points, the last one. There must be a point.
+// quantile returns the smallest value with at least level of the mass at or below it;
+// beyond the mass of all steps, the last one. There must be a step.
 func (d *distribution) quantile(level float64) float64 {
-	sum := 0.0
-	for _, p := range d.points {
-		if sum += p.weight; sum >= level {
-			return p.log
-		}
-	}
-	return d.points[len(d.points)-1].log
+	i := sort.Search(len(d.steps)-1, func(i int) bool { return d.steps[i].upTo >= level })
+	return d.steps[i].log
 }
 
 // below returns the mass below log.
 func (d *distribution) below(log float64) float64 {
-	sum := 0.0
-	for _, p := range d.points {
-		if p.log >= log {
-			break
-		}
-		sum += p.weight
+	i := sort.Search(len(d.steps), func(i int) bool { return d.steps[i].log >= log })
+	if i == 0 {
+		return 0
 	}
-	return min(sum, 1) // not more by rounding
+	return d.steps[i-1].upTo
 }
 
 // rank returns the mass below log and half of that at log.
@@ -120,30 +118,32 @@ func (d *distribution) rank(log float64) float64 {
 	return (d.below(log) + d.below(math.Nextafter(log, math.Inf(1)))) / 2
 }
 
-// mean returns the expected value on the linear scale; mass beyond the last point
-// counts as that point.
+// mean returns the expected value on the linear scale; mass beyond the last step counts as
+// that step.
 func (d *distribution) mean() float64 {
-	sum, mass := 0.0, 0.0
-	for _, p := range d.points {
-		sum += p.weight * math.Exp(p.log)
-		mass += p.weight
+	sum, before := 0.0, 0.0
+	for i := range d.steps {
+		s := &d.steps[i]
+		if s.linear == 0 {
+			s.linear = math.Exp(s.log)
+		}
+		sum += (s.upTo - before) * s.linear
+		before = s.upTo
 	}
-	return sum + max(1-mass, 0)*math.Exp(d.points[len(d.points)-1].log)
+	return sum + (1-before)*d.steps[len(d.steps)-1].linear
 }
 
-// above returns the distribution given that the value exceeds log.
+// above returns the distribution given that the value exceeds log and is none of which
+// only a lower bound is known.
 func (d *distribution) above(log float64) distribution {
-	i := 0
-	for i < len(d.points) && d.points[i].log <= log {
-		i++
+	i := sort.Search(len(d.steps), func(i int) bool { return d.steps[i].log > log })
+	rest := distribution{steps: slices.Clone(d.steps[i:]), level: d.level}
+	below := 0.0
+	if i > 0 {
+		below = d.steps[i-1].upTo
 	}
-	rest := distribution{points: slices.Clone(d.points[i:]), level: d.level}
-	mass := 0.0
-	for _, p := range rest.points {
-		mass += p.weight
-	}
-	for j := range rest.points {
-		rest.points[j].weight /= mass
+	for j := range rest.steps {
+		rest.steps[j].upTo = (rest.steps[j].upTo - below) / (d.steps[len(d.steps)-1].upTo - below)
 	}
 	return rest
 }

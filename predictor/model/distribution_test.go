@@ -39,7 +39,7 @@ func TestProductLimitTwin(t *testing.T) {
 			points[i] = point{log: float64(random.IntN(30)), weight: math.Exp(-10 * random.ExpFloat64()), censored: random.IntN(3) == 0}
 		}
 		slices.SortFunc(points, comparePoints)
-		got := productLimit(slices.Clone(points))
+		got := productLimit(slices.Clone(points), nil)
 		surviving := 1.0
 		for i, p := range points {
 			if p.censored {
@@ -49,14 +49,14 @@ func TestProductLimitTwin(t *testing.T) {
 			for _, later := range slices.Backward(points[i:]) {
 				atRisk += later.weight
 			}
-			if len(got) == 0 || got[0].log != p.log || math.Abs(got[0].weight-surviving*p.weight/atRisk) > 1e-12 {
-				t.Fatalf("of %v the points %v remain, want mass %g at %g", points, got, surviving*p.weight/atRisk, p.log)
+			surviving *= 1 - p.weight/atRisk
+			if len(got) == 0 || got[0].log != p.log || math.Abs(got[0].upTo-(1-surviving)) > 1e-12 {
+				t.Fatalf("of %v the steps %v remain, want mass %g up to %g", points, got, 1-surviving, p.log)
 			}
 			got = got[1:]
-			surviving *= 1 - p.weight/atRisk
 		}
 		if len(got) > 0 {
-			t.Fatalf("of %v the points %v are too many", points, got)
+			t.Fatalf("of %v the steps %v are too many", points, got)
 		}
 	}
 }

@@ -52,7 +52,7 @@ func summary(runs []*features.Run) (exact int, median time.Duration) {
 		}
 	}
 	slices.SortFunc(points, comparePoints)
-	if d := (distribution{points: productLimit(points)}); len(d.points) > 0 {
+	if d := (distribution{steps: productLimit(points, nil)}); len(d.steps) > 0 {
 		median = scale(math.Exp(d.quantile(0.5)), time.Second)
 	}
 	return exact, median

@@ -82,7 +82,7 @@ func (f *fit) shift(from features.Inputs, to float64) float64 {
 func (m *Model) learnLinear(t *target, q *question, came float64) {
 	for level, key := range q.keys[:features.OwnLevels] {
 		runs := q.runs[level]
-		if len(runs) < fewestRows || q.finest(level) != level {
+		if len(runs) < fewestRows || q.same(level) >= 0 {
 			continue
 		}
 		f := t.linear[key]

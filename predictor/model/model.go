@@ -83,8 +83,9 @@ func (m *Model) learn(t *target, run *features.Run, q *question) {
 	if t.tilt.rows != nil || t.tilt.forest != nil { // of the runtime
 		var x columns
 		q.columns(t, &d, &x)
-		t.tilt.learn(&d, &x, came.Log)
-		t.tilt.apply(&d, &x)
+		said := t.tilt.say(&x)
+		t.tilt.learn(&d, &x, said, came.Log)
+		t.tilt.apply(&d, said)
 	}
 	t.calibration.learn(&d, came.Log)
 	t.backoff.learn(p, came.Log)

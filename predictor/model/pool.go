@@ -30,17 +30,17 @@ type question struct {
 	deep bool // coarse groups matter however little weight is left for them
 }
 
-// finest returns the finest level at which the job's group remembers the same runs as
-// at this one.
-func (q *question) finest(level int) int {
-	finest, runs := level, q.runs[level]
+// same returns the nearest finer level at which the job's group remembers the same runs as
+// at this one; -1 if there is none.
+func (q *question) same(level int) int {
+	runs := q.runs[level]
 	for l := level - 1; l >= 0; l-- {
 		// The runs of a finer group are among those of a coarser one: if as many, the same.
 		if len(q.runs[l]) == len(runs) && q.runs[l][0] == runs[0] {
-			finest = l
+			return l
 		}
 	}
-	return finest
+	return -1
 }
 
 // A pool is the runs that an estimate rests on, each group's with its share of the
@@ -49,13 +49,15 @@ type pool struct {
 	target     *target
 	values     []value
 	uses       []use
+	batches    []batch // the first is empty
 	components []component
 	sorter     sorter           // has the points of the distribution
+	steps      []step           // of the distribution
 	places     [maxValues]int16 // of runs in values, from 1, by hash
 }
 
-// maxValues is more than a pool has values: of each level's window each run by itself, and
-// as a factor of the user's word. It is a power of two.
+// maxValues is more than a pool has values by which runs are found: of each level's window
+// each run by itself, and as a factor of the user's word. It is a power of two.
 const maxValues = 1 << 11
 
 // A value is what one run says of the job.
@@ -66,21 +68,28 @@ type value struct {
 	relative   bool          // as a factor of the user's word
 }
 
-// A use is a value's part in a component.
+// A use is a value's part in a batch.
 type use struct {
 	value  int32
 	weight float64 // in runs' worth of evidence
 }
 
-// A component is one group's runs, entered in one way: uses[from:to].
+// A batch is a group's runs, entered in one way: uses[from:to]. Groups that remember the
+// same runs share it.
+type batch struct {
+	from, to int
+	evidence float64 // sum of the weights
+	exact    int     // runs that are not censored
+	linear   bool    // shifted by the group's regression
+	share    float64 // of the pool that it makes up
+}
+
+// A component is a batch in its place in the hierarchy.
 type component struct {
 	level, size int
 	way         way
-	from, to    int
-	evidence    float64 // sum of the weights
+	batch       int     // place in batches
 	share       float64 // of the pool that it makes up
-	exact       int     // runs that are not censored
-	linear      bool    // shifted by the group's regression
 }
 
 var pools = sync.Pool{New: func() any { return new(pool) }}
@@ -90,24 +99,36 @@ var pools = sync.Pool{New: func() any { return new(pool) }}
 func (m *Model) pool(t *target, q *question) *pool {
 	p := pools.Get().(*pool)
 	p.target, p.values, p.uses, p.components = t, p.values[:0], p.uses[:0], p.components[:0]
+	p.batches = append(p.batches[:0], batch{})
 	if !m.history.Knows(t.Target) {
 		return p
 	}
 	clear(p.places[:])
+	word := !math.IsNaN(q.ask.Words[t.Target])
 	rest := 1.0
+	var entered [features.NumLevels][numWays]int // places in batches
 	for level, runs := range q.runs {
 		if len(runs) == 0 {
 			continue
 		}
+		in := &entered[level]
+		if same := q.same(level); same >= 0 {
+			*in = entered[same]
+		} else {
+			in[window] = p.enterHistory(runs, q.ask, t.linear.winner(q.keys[level]))
+			in[recent] = p.enterRecent(in[window], len(runs))
+		}
+		relates := word && !t.fixesWord(features.Levels[level])
+		if relates && in[relative] == 0 {
+			in[relative] = p.enterRelative(runs, q.ask)
+		}
 		all := level == features.NumLevels-1
-		for w := range numWays {
-			c := component{level: level, way: w, from: len(p.uses)}
-			p.enter(&c, q, runs)
-			if c.exact == 0 || c.evidence < faint && !(all && w == window) {
-				p.uses = p.uses[:c.from]
+		for w, place := range in {
+			w, b := way(w), &p.batches[place]
+			if b.exact == 0 || w == relative && !relates || b.evidence < faint && !(all && w == window) {
 				continue
 			}
-			c.to, c.size, c.share = len(p.uses), size(c.evidence), rest
+			c := component{level: level, way: w, size: size(b.evidence), batch: place, share: rest}
 			if !all || w != window {
 				c.share *= t.backoff.share(level, w, c.size)
 			}
@@ -118,14 +139,26 @@ func (m *Model) pool(t *target, q *question) *pool {
 			break
 		}
 	}
+	p.weigh(1 - rest)
+	return p
+}
+
+// weigh distributes the weight over the values; the shares make up total so far.
+func (p *pool) weigh(total float64) {
 	for i := range p.components {
 		c := &p.components[i]
-		c.share /= 1 - rest
-		for _, u := range p.uses[c.from:c.to] {
-			p.values[u.value].weight += u.weight * c.share / c.evidence
+		c.share /= total
+		p.batches[c.batch].share += c.share
+	}
+	for _, b := range p.batches[1:] {
+		if b.share == 0 {
+			continue
+		}
+		each := b.share / b.evidence
+		for _, u := range p.uses[b.from:b.to] {
+			p.values[u.value].weight += u.weight * each
 		}
 	}
-	return p
 }
 
 func (p *pool) release() { pools.Put(p) }
@@ -133,27 +166,12 @@ func (p *pool) release() { pools.Put(p) }
 // empty reports whether the groups know nothing.
 func (p *pool) empty() bool { return len(p.components) == 0 }
 
-// enter appends what a component uses.
-func (p *pool) enter(c *component, q *question, runs []*features.Run) {
-	switch c.way {
-	case relative:
-		p.enterRelative(c, runs, q.ask)
-	case recent:
-		if len(runs) > fewRuns {
-			p.enterHistory(c, q, runs, ageingRecent, fewRuns)
-		}
-	case window:
-		p.enterHistory(c, q, runs, ageing, len(runs))
-	}
-}
-
-// enterHistory takes the newest runs, at most so many exact ones.
-func (p *pool) enterHistory(c *component, q *question, runs []*features.Run, ageing float64, most int) {
-	fit := p.target.linear.winner(q.keys[q.finest(c.level)])
-	c.linear = fit != nil
+// enterHistory takes a group's runs, shifted by its regression unless that is nil.
+func (p *pool) enterHistory(runs []*features.Run, ask *features.Ask, fit *fit) int {
+	b := batch{from: len(p.uses), linear: fit != nil}
 	to := 0.0
 	if fit != nil {
-		to = fit.at(q.ask.Inputs)
+		to = fit.at(ask.Inputs)
 	}
 	age := 1.0
 	for _, r := range slices.Backward(runs) {
@@ -168,23 +186,36 @@ func (p *pool) enterHistory(c *component, q *question, runs []*features.Run, age
 		} else if place, ok := p.place(r, false); ok {
 			v = int32(*place - 1)
 		} else {
-			v = p.add(came, 0, p.target.similarity(r, q.ask), r, false)
+			v = p.add(came, 0, p.target.similarity(r, ask), r, false)
 			*place = int16(v + 1)
 		}
-		p.use(c, v, age)
+		p.use(&b, v, age*p.values[v].similarity)
 		age *= ageing
-		if c.exact == most {
-			break
-		}
 	}
+	return p.enter(&b)
+}
+
+// enterRecent takes the newest of the runs of a whole window, which are its first, up to so
+// many exact ones. There is nothing recent in a group of no more than that.
+func (p *pool) enterRecent(window, runs int) int {
+	if runs <= fewRuns {
+		return 0
+	}
+	whole := p.batches[window]
+	b := batch{from: len(p.uses), linear: whole.linear}
+	age := 1.0
+	for i := whole.from; i < whole.to && b.exact < fewRuns; i++ {
+		u := p.uses[i]
+		p.use(&b, u.value, u.weight*age)
+		age *= ageingRecent / ageing
+	}
+	return p.enter(&b)
 }
 
 // enterRelative takes the runs for which the user had given a word, as a factor of it.
-func (p *pool) enterRelative(c *component, runs []*features.Run, ask *features.Ask) {
+func (p *pool) enterRelative(runs []*features.Run, ask *features.Ask) int {
+	b := batch{from: len(p.uses)}
 	word := ask.Words[p.target.Target]
-	if math.IsNaN(word) || p.target.fixesWord(features.Levels[c.level]) {
-		return
-	}
 	age := 1.0
 	for _, r := range slices.Backward(runs) {
 		came := p.target.of(r)
@@ -195,19 +226,26 @@ func (p *pool) enterRelative(c *component, runs []*features.Run, ask *features.A
 		if !known {
 			*place = int16(p.add(came, word-came.Word, 1, r, true) + 1)
 		}
-		p.use(c, int32(*place-1), age)
+		p.use(&b, int32(*place-1), age)
 		age *= ageing
+	}
+	return p.enter(&b)
+}
+
+// use adds a value to a batch that is being entered.
+func (p *pool) use(b *batch, v int32, weight float64) {
+	p.uses = append(p.uses, use{v, weight})
+	b.evidence += weight
+	if !p.values[v].censored {
+		b.exact++
 	}
 }
 
-// use adds a value to a component.
-func (p *pool) use(c *component, v int32, age float64) {
-	weight := age * p.values[v].similarity
-	p.uses = append(p.uses, use{v, weight})
-	c.evidence += weight
-	if !p.values[v].censored {
-		c.exact++
-	}
+// enter keeps a batch that is complete, and returns its place.
+func (p *pool) enter(b *batch) int {
+	b.to = len(p.uses)
+	p.batches = append(p.batches, *b)
+	return len(p.batches) - 1
 }
 
 func (p *pool) add(came *features.Value, shift, similarity float64, r *features.Run, relative bool) int32 {
@@ -238,14 +276,15 @@ func (p *pool) distribution() distribution {
 	var share [features.NumLevels]float64
 	for _, c := range p.components {
 		if share[c.level] += c.share; d.exact == 0 || share[c.level] > share[d.level] {
-			d.level, d.exact = c.level, c.exact
+			d.level, d.exact = c.level, p.batches[c.batch].exact
 		}
 	}
 	for _, c := range p.components {
-		if c.level == d.level && c.exact >= d.exact {
-			d.exact, d.linear = c.exact, c.linear
+		if b := &p.batches[c.batch]; c.level == d.level && b.exact >= d.exact {
+			d.exact, d.linear = b.exact, b.linear
 		}
 	}
-	d.points = productLimit(p.sorter.sort(p.values))
+	d.steps = productLimit(p.sorter.sort(p.values), p.steps[:0])
+	p.steps = d.steps
 	return d
 }

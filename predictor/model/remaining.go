@@ -35,7 +35,7 @@ func (m *Model) Remaining(s *predictor.JobSpec, elapsed time.Duration) predictor
 	}
 	var q [len(predictor.Levels)]float64
 	for i, level := range predictor.Levels {
-		if len(longer.points) < fewestAbove {
+		if len(longer.steps) < fewestAbove {
 			q[i] = log - math.Log1p(-level)
 		} else {
 			q[i] = longer.quantile(level)

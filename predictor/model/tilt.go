@@ -67,29 +67,33 @@ func (t *trust) part() float64 {
 	return min(max((t.product+priorTrust/2)/(t.square+priorTrust), 0), 1)
 }
 
-// apply tilts d for a job that is described by x, if there is a forest.
-func (t *tilt) apply(d *distribution, x *columns) {
+// say returns what the trees say of a job that is described by x; zero if there are none.
+func (t *tilt) say(x *columns) float64 {
+	if t.forest == nil {
+		return 0
+	}
+	return t.forest.Predict(x[:])
+}
+
+// apply tilts d by what the trees have said, as far as they are trusted.
+func (t *tilt) apply(d *distribution, said float64) {
 	if t.forest == nil {
 		return
 	}
-	// Of each point, the odds of the mass up to it against that beyond shrink by the factor.
-	factor := math.Exp(t.trust[d.level].part() * t.forest.Predict(x[:]))
-	sum, before := 0.0, 0.0
-	for i := range d.points {
-		sum = min(sum+d.points[i].weight, 1)
-		tilted := sum / (sum + (1-sum)*factor)
-		d.points[i].weight = tilted - before
-		before = tilted
+	// Of each step, the odds of the mass up to it against that beyond shrink by the factor.
+	factor := math.Exp(t.trust[d.level].part() * said)
+	for i := range d.steps {
+		upTo := d.steps[i].upTo
+		d.steps[i].upTo = upTo / (upTo + (1-upTo)*factor)
 	}
 }
 
-// learn compares what the trees say of the job with what came. d is not tilted.
-func (t *tilt) learn(d *distribution, x *columns, came float64) {
+// learn compares what the trees have said of a job that is described by x with what came.
+// d is not tilted.
+func (t *tilt) learn(d *distribution, x *columns, said, came float64) {
 	rank := d.rank(came)
 	odds := min(max(math.Log(rank/(1-rank)), -mostOdds), mostOdds)
-	if t.forest != nil {
-		t.trust[d.level].learn(t.forest.Predict(x[:]), odds)
-	}
+	t.trust[d.level].learn(said, odds)
 	if t.rows == nil {
 		return
 	}
@@ -115,7 +119,7 @@ func (t *target) distribution(p *pool, q *question) distribution {
 	if t.tilt.forest != nil {
 		var x columns
 		q.columns(t, &d, &x)
-		t.tilt.apply(&d, &x)
+		t.tilt.apply(&d, t.tilt.say(&x))
 	}
 	return d
 }

@@ -2,6 +2,7 @@ package model
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -99,30 +100,22 @@ func TestTiltKeepsMassAndOrder(t *testing.T) {
 	m := trained(hourly(firstFit + 1))
 	for range 1000 {
 		var d distribution
+		var points []point
 		for range 1 + random.IntN(20) {
-			d.points = append(d.points, point{log: float64(random.IntN(10)), weight: random.Float64()})
+			points = append(points, point{log: float64(random.IntN(10)), weight: random.Float64(), censored: random.IntN(8) == 0})
 		}
-		rest := random.Float64()
-		mass := rest
-		for _, p := range d.points {
-			mass += p.weight
-		}
-		for i := range d.points {
-			d.points[i].weight /= mass
-		}
-		slices.SortFunc(d.points, comparePoints)
-		d.points = productLimit(d.points)
+		points = append(points, point{log: 5, weight: 1})
+		slices.SortFunc(points, comparePoints)
+		d.steps = productLimit(points, nil)
 		total, p50 := d.below(math.Inf(1)), d.quantile(0.5)
 		var x columns
 		for i := range x {
 			x[i] = float32(10 * random.NormFloat64())
 		}
-		said := m.targets[features.Runtime].tilt.forest.Predict(x[:])
-		m.targets[features.Runtime].tilt.apply(&d, &x)
-		for _, p := range d.points {
-			if !(p.weight >= -1e-12) {
-				t.Fatalf("weight %g", p.weight)
-			}
+		said := m.targets[features.Runtime].tilt.say(&x)
+		m.targets[features.Runtime].tilt.apply(&d, said)
+		if !slices.IsSortedFunc(d.steps, func(a, b step) int { return cmp.Compare(a.upTo, b.upTo) }) {
+			t.Fatalf("mass falls: %v", d.steps)
 		}
 		if tilted := d.below(math.Inf(1)); said > 0 && tilted > total+1e-9 || said < 0 && tilted < total-1e-9 {
 			t.Fatalf("said %g: mass %g became %g", said, total, tilted)
