@@ -107,30 +107,39 @@ func (s *Source) connect() error {
 				s.log.WarnContext(ctx, "watch interrupted", "kind", kind, "error", err)
 			}))
 	}
-	jobs, err := s.jobs.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(o any) { s.tracker.job(o.(*batchv1.Job), time.Now()) },
-		UpdateFunc: func(_, o any) { s.tracker.job(o.(*batchv1.Job), time.Now()) },
+	jobs, err := s.jobs.AddEventHandler(events(
+		func(j *batchv1.Job) { s.tracker.job(j, time.Now()) },
+		func(j *batchv1.Job, interrupted bool) { s.tracker.jobGone(j, interrupted, time.Now()) },
+	))
+	errs = append(errs, err)
+	pods, err := s.pods.AddEventHandler(events(
+		func(p *corev1.Pod) { s.tracker.pod(p, s.hardware) },
+		func(p *corev1.Pod, _ bool) { s.tracker.podGone(p, s.hardware) },
+	))
+	s.registrations = []cache.ResourceEventHandlerRegistration{jobs, pods}
+	return errors.Join(append(errs, err)...)
+}
+
+// events calls seen with each state of an object and gone with its last one, which is
+// the last one seen if the watch was interrupted. An object that was made anew under its
+// name meanwhile comes as an update of the one before.
+func events[T metav1.Object](seen func(T), gone func(last T, interrupted bool)) cache.ResourceEventHandler {
+	return cache.ResourceEventHandlerFuncs{
+		AddFunc: func(o any) { seen(o.(T)) },
+		UpdateFunc: func(before, o any) {
+			if before := before.(T); before.GetUID() != o.(T).GetUID() {
+				gone(before, true)
+			}
+			seen(o.(T))
+		},
 		DeleteFunc: func(o any) {
 			tombstone, interrupted := o.(cache.DeletedFinalStateUnknown)
 			if interrupted {
 				o = tombstone.Obj
 			}
-			s.tracker.jobGone(o.(*batchv1.Job), interrupted, time.Now())
+			gone(o.(T), interrupted)
 		},
-	})
-	errs = append(errs, err)
-	pods, err := s.pods.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(o any) { s.tracker.pod(o.(*corev1.Pod), s.hardware) },
-		UpdateFunc: func(_, o any) { s.tracker.pod(o.(*corev1.Pod), s.hardware) },
-		DeleteFunc: func(o any) {
-			if tombstone, ok := o.(cache.DeletedFinalStateUnknown); ok {
-				o = tombstone.Obj
-			}
-			s.tracker.podGone(o.(*corev1.Pod), s.hardware)
-		},
-	})
-	s.registrations = []cache.ResourceEventHandlerRegistration{jobs, pods}
-	return errors.Join(append(errs, err)...)
+	}
 }
 
 // Run delivers jobs as they finish, those first that had finished already, each

@@ -12,7 +12,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
 	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/runcast/runcast/collector"
@@ -103,6 +105,69 @@ func TestForbidden(t *testing.T) {
 		stop()
 		if err := <-done; err != nil || taken != 1 {
 			t.Errorf("%d jobs delivered, error %v; want one and none", taken, err)
+		}
+	})
+}
+
+// TestNameReused: a Job that was deleted and made anew under its name while the watch was
+// interrupted is another one, and the end of the first is unknown.
+func TestNameReused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		var w *watch.FakeWatcher // sends nothing of itself
+		c.client.PrependWatchReactor("jobs", func(clienttesting.Action) (bool, watch.Interface, error) {
+			w = watch.NewFake()
+			return true, w, nil
+		})
+		relist := func() {
+			expired := apierrors.NewResourceExpired("too old").Status()
+			w.Error(&expired)
+			time.Sleep(time.Minute)
+		}
+		c.do("job train")
+		c.do("begin train")
+		reg := prometheus.NewPedanticRegistry()
+		source, err := kube.New(c.client, kube.Options{}, slog.New(slog.DiscardHandler), reg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		var taken []string
+		done := make(chan error)
+		go func() {
+			done <- source.Run(ctx, func(_ context.Context, jobs []collector.Finished) error {
+				for _, f := range jobs {
+					taken = append(taken, f.Record.ID)
+				}
+				return nil
+			})
+		}()
+		time.Sleep(time.Minute)
+
+		c.do("delete train")
+		c.do("job train")
+		second := collector.JobID("", namespace, "train", time.Now())
+		relist()
+		c.do("begin train")
+		c.do("complete train")
+		relist()
+		want := `
+# HELP runcast_collector_kube_jobs_unresolved_total Jobs that vanished while the watch was interrupted, so that their end is unknown.
+# TYPE runcast_collector_kube_jobs_unresolved_total counter
+runcast_collector_kube_jobs_unresolved_total 1
+# HELP runcast_collector_kube_jobs_watched Jobs known to the informer, finished ones included.
+# TYPE runcast_collector_kube_jobs_watched gauge
+runcast_collector_kube_jobs_watched 1
+`
+		if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "runcast_collector_kube_jobs_unresolved_total", "runcast_collector_kube_jobs_watched"); err != nil {
+			t.Error(err)
+		}
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if len(taken) != 1 || taken[0] != second {
+			t.Errorf("delivered %v, want %s", taken, second)
 		}
 	})
 }
