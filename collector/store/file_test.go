@@ -54,7 +54,6 @@ func TestNothingChanges(t *testing.T) {
 		"put invalid":   func() (int, error) { n, err := s.Put(ctx, []predictor.JobRecord{{}}); return n, unless(err) },
 		"same mark":     func() (int, error) { return s.PutWithWatermark(ctx, []predictor.JobRecord{rich}, "backfill", now) },
 		"prune":         func() (int, error) { return s.Prune(ctx, now, 1e4*time.Hour*24, 1) },
-		"prune models":  func() (int, error) { return s.PruneModels(ctx, 1) },
 		"publish again": func() (int, error) { return 0, publish("v1") },
 		"publish bad":   func() (int, error) { return 0, unless(publish("")) },
 		"promote":       func() (int, error) { return 0, s.Promote(ctx, "v1") },

@@ -20,13 +20,19 @@ import (
 	"github.com/runcast/runcast/predictor"
 )
 
-// maxArtifact is the largest artifact in bytes; bbolt itself takes 2 GiB.
-const maxArtifact = 1 << 30
+const (
+	// maxArtifact is the largest artifact in bytes; bbolt itself takes 2 GiB.
+	maxArtifact = 1 << 30
+	// maxModels is how many models are kept, the newest; at four trainings a day, those
+	// of five days.
+	maxModels = 20
+)
 
 // Publish implements predictor.Models. Size and SHA256 of info are filled in if
 // they are empty, and else must be those of the artifact: predictor.ErrDamaged.
 // Other bytes under a version that is taken, an empty artifact and one of more
-// than a gibibyte are a predictor.ValidationError.
+// than a gibibyte are a predictor.ValidationError. The newest twenty models and the
+// one in service are kept.
 func (s *Store) Publish(ctx context.Context, info predictor.ModelInfo, artifact io.Reader) error {
 	body, err := io.ReadAll(io.LimitReader(artifact, maxArtifact+1))
 	if err != nil {
@@ -51,8 +57,31 @@ func (s *Store) Publish(ctx context.Context, info predictor.ModelInfo, artifact 
 			tx.Bucket(bucketModels).Put(version, value),
 			tx.Bucket(bucketArtifacts).Put(version, body),
 			tx.Bucket(bucketMeta).Put(keyChampion, version),
+			dropOldModels(tx),
 		)
 	})
+}
+
+// dropOldModels removes all but the newest maxModels and the champion; none while one of
+// them cannot be read, which must not keep a new one from coming into service.
+func dropOldModels(tx *bbolt.Tx) error {
+	infos, err := listModels(tx)
+	switch {
+	case errors.Is(err, predictor.ErrDamaged):
+		return nil
+	case err != nil:
+		return err
+	}
+	for _, info := range infos[min(maxModels, len(infos)):] {
+		if info.Champion {
+			continue
+		}
+		version := []byte(info.Version)
+		if err := errors.Join(tx.Bucket(bucketModels).Delete(version), tx.Bucket(bucketArtifacts).Delete(version)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // complete checks a model before it is stored, and fills in what follows from its bytes.

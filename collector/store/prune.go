@@ -72,30 +72,3 @@ func remove(tx *bbolt.Tx, old []pair) error {
 	}
 	return nil
 }
-
-// PruneModels removes all models but the newest keep and the champion, and
-// returns how many.
-func (s *Store) PruneModels(ctx context.Context, keep int) (int, error) {
-	n := 0
-	err := s.update(ctx, func(tx *bbolt.Tx) (bool, error) {
-		infos, err := listModels(tx)
-		if err != nil {
-			return false, err
-		}
-		for i, info := range infos {
-			if i < keep || info.Champion {
-				continue
-			}
-			version := []byte(info.Version)
-			if err := errors.Join(tx.Bucket(bucketModels).Delete(version), tx.Bucket(bucketArtifacts).Delete(version)); err != nil {
-				return false, err
-			}
-			n++
-		}
-		return n > 0, nil
-	})
-	if err != nil {
-		return 0, err
-	}
-	return n, nil
-}

@@ -2,7 +2,6 @@ package store
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -34,40 +33,6 @@ func TestPruneInBatches(t *testing.T) {
 			t.Errorf("the oldest record left is %s, %v; want %d", e.ID, err, n-7)
 		}
 		break
-	}
-}
-
-func TestPruneModels(t *testing.T) {
-	s := newTest(t)
-	ctx := t.Context()
-	for i := range 5 {
-		info := predictor.ModelInfo{Version: fmt.Sprint("v", i), Created: time.Unix(int64(i), 0)}
-		if err := s.Publish(ctx, info, strings.NewReader(info.Version)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := s.Promote(ctx, "v1"); err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct {
-		keep, removed int
-		left          string
-	}{{5, 0, "v4 v3 v2 v1 v0"}, {2, 2, "v4 v3 v1"}, {0, 2, "v1"}, {0, 0, "v1"}} {
-		n, err := s.PruneModels(ctx, c.keep)
-		if err != nil || n != c.removed {
-			t.Errorf("PruneModels(%d) = %d, %v; want %d", c.keep, n, err, c.removed)
-		}
-		infos, err := s.List(ctx)
-		var left []string
-		for _, i := range infos {
-			left = append(left, i.Version)
-		}
-		if got := strings.Join(left, " "); got != c.left || err != nil {
-			t.Errorf("PruneModels(%d) leaves %s, %v; want %s", c.keep, got, err, c.left)
-		}
-	}
-	if _, err := s.Artifact(ctx, "v4"); !errors.Is(err, predictor.ErrNotFound) {
-		t.Errorf("Artifact of a removed model: %v; want %v", err, predictor.ErrNotFound)
 	}
 }
 
