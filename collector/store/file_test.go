@@ -208,21 +208,6 @@ func TestOpenBlank(t *testing.T) {
 	}
 }
 
-func TestInstance(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "a.db")
-	a := openTest(t, path)
-	name := a.Instance()
-	if len(name) != 32 || name == newTest(t).Instance() {
-		t.Errorf("instance %q", name)
-	}
-	if err := a.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if again := openTest(t, path).Instance(); again != name {
-		t.Errorf("opened again, the instance is %q, not %q", again, name)
-	}
-}
-
 func TestClosed(t *testing.T) {
 	s := newTest(t)
 	ended := make(chan error)

@@ -1,9 +1,7 @@
 package store
 
 import (
-	"crypto/rand"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -63,23 +61,16 @@ func open(path string, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, path: path, changed: make(chan struct{})}
 	err = guard(func() error {
 		if err := verify(db); !errors.Is(err, errBlank) {
 			return err
 		}
 		return db.Update(initialize)
 	})
-	if err == nil {
-		err = db.View(func(tx *bbolt.Tx) error {
-			s.instance = string(tx.Bucket(bucketMeta).Get(keyInstance))
-			return nil
-		})
-	}
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	return s, nil
+	return &Store{db: db, path: path, changed: make(chan struct{})}, nil
 }
 
 // probe looks at an existing file through a handle that cannot write, because
@@ -208,11 +199,5 @@ func initialize(tx *bbolt.Tx) error {
 			return err
 		}
 	}
-	meta := tx.Bucket(bucketMeta)
-	instance := make([]byte, 16)
-	rand.Read(instance)
-	return errors.Join(
-		meta.Put(keySchema, strconv.AppendInt(nil, Schema, 10)),
-		meta.Put(keyInstance, hex.AppendEncode(nil, instance)),
-	)
+	return tx.Bucket(bucketMeta).Put(keySchema, strconv.AppendInt(nil, Schema, 10))
 }

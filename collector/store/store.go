@@ -10,7 +10,6 @@
 //	models      version          => ModelInfo (JSON)
 //	artifacts   version          => bytes of the artifact
 //	meta        schema           => 1
-//	            instance         => random name of this file
 //	            champion         => version of the model in service
 //
 // finished is the end of the job in Unix nanoseconds, sequence counts from 1;
@@ -54,7 +53,6 @@ var (
 	bucketMeta       = []byte("meta")
 
 	keySchema   = []byte("schema")
-	keyInstance = []byte("instance")
 	keyChampion = []byte("champion")
 )
 
@@ -63,9 +61,8 @@ var buckets = [][]byte{bucketRecords, bucketIDs, bucketSequence, bucketWatermark
 
 // A Store is one open file. It implements predictor.History and predictor.Models.
 type Store struct {
-	db       *bbolt.DB
-	path     string
-	instance string
+	db   *bbolt.DB
+	path string
 
 	mu      sync.Mutex
 	changed chan struct{} // closed by the next change, and by Close
@@ -75,10 +72,6 @@ var (
 	_ predictor.History = (*Store)(nil)
 	_ predictor.Models  = (*Store)(nil)
 )
-
-// Instance is a random name that the file was given when it was made. Sequences
-// of another instance say nothing about this one.
-func (s *Store) Instance() string { return s.instance }
 
 // Close waits for transactions to end and closes the file. Those who follow or
 // watch end with ErrClosed.
