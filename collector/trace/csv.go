@@ -150,15 +150,21 @@ func (r *csvReader) rowError(line int, cells []string, name, expected string) er
 	return e
 }
 
-// readError turns what encoding/csv says about a row into a RowError.
+// readError turns what encoding/csv says about a row into a RowError. A quote that was
+// still open at the end of its line has swallowed rows that nobody can tell from text:
+// they are not to be skipped as one.
 func (r *csvReader) readError(err error) error {
 	var p *csv.ParseError
 	switch {
 	case errors.Is(err, io.EOF):
 		return err
 	case errors.As(err, &p):
-		return &RowError{File: r.file, Line: p.StartLine, Expected: `fields with a comma, quote or line feed in them to be quoted, and quotes in them doubled`,
+		e := &RowError{File: r.file, Line: p.StartLine, Expected: `fields with a comma, quote or line feed in them to be quoted, and quotes in them doubled`,
 			Got: fmt.Sprintf("%v at %d:%d", p.Err, p.Line, p.Column)}
+		if p.Line > p.StartLine {
+			return errors.New(e.Error())
+		}
+		return e
 	}
 	return fmt.Errorf("%s: %w", r.file, err)
 }
