@@ -14,17 +14,15 @@ import (
 
 // A follower is a model that learns from the log of finished jobs.
 type follower struct {
-	info    predictor.ModelInfo
-	stopped chan struct{}
-	once    sync.Once
+	info predictor.ModelInfo
+	stop context.CancelFunc // ends run; set by Live.start
 
 	mu    sync.RWMutex // guards all below
 	model *model.Model
 	seen  uint64        // Sequence of the last entry learned
 	moved chan struct{} // closed and replaced when seen changes
-	last  time.Time     // when the job of that entry finished; zero if it was in training
-	lag   time.Duration
-	err   error // of the last try to follow the log
+	lag   time.Duration // from the end of that entry's job to its arrival; zero if it was in training
+	err   error         // of the last try to follow the log
 }
 
 // newFollower decodes an artifact, checked against the checksum of its description.
@@ -36,20 +34,11 @@ func newFollower(info predictor.ModelInfo, artifact []byte) (*follower, error) {
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w", info.Version, err)
 	}
-	return &follower{info: info, model: m, seen: info.Sequence, moved: make(chan struct{}), stopped: make(chan struct{})}, nil
+	return &follower{info: info, model: m, seen: info.Sequence, moved: make(chan struct{})}, nil
 }
 
-// run learns from what finishes until ctx ends or stop is called.
+// run learns from what finishes until ctx ends.
 func (f *follower) run(ctx context.Context, history predictor.History, log *slog.Logger) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() {
-		select {
-		case <-f.stopped:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
 	retry := backoff{}
 	for ctx.Err() == nil {
 		f.setErr(nil)
@@ -67,8 +56,6 @@ func (f *follower) run(ctx context.Context, history predictor.History, log *slog
 	}
 }
 
-func (f *follower) stop() { f.once.Do(func() { close(f.stopped) }) }
-
 func (f *follower) setErr(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -79,7 +66,7 @@ func (f *follower) observe(e predictor.Entry) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.model.Observe(e.JobRecord)
-	f.seen, f.last, f.lag = max(f.seen, e.Sequence), e.Finished, time.Since(e.Finished)
+	f.seen, f.lag = max(f.seen, e.Sequence), time.Since(e.Finished)
 	close(f.moved)
 	f.moved = make(chan struct{})
 }
@@ -111,7 +98,7 @@ func (f *follower) reach(ctx context.Context, goal func() uint64) bool {
 func (f *follower) state() State {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
-	return State{Model: f.info, Sequence: f.seen, LastRecord: f.last, Lag: f.lag, Err: f.err}
+	return State{Model: f.info, Sequence: f.seen, Lag: f.lag, Err: f.err}
 }
 
 func (f *follower) estimate(s *predictor.JobSpec) predictor.Estimate {

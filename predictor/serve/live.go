@@ -65,8 +65,8 @@ func (l *Live) Run(ctx context.Context) error {
 	if f, err := l.restore(); err != nil {
 		l.log.Warn("no local copy of a model to start from", "dir", l.dir, "err", err)
 	} else if f != nil {
+		l.start(ctx, f, &followers)
 		l.install(f)
-		followers.Go(func() { f.run(ctx, l.history, l.log) })
 	}
 	retry := backoff{}
 	for ctx.Err() == nil {
@@ -111,7 +111,7 @@ func (l *Live) adopt(ctx context.Context, info predictor.ModelInfo, followers *s
 	if err != nil {
 		return err
 	}
-	followers.Go(func() { next.run(ctx, l.history, l.log) })
+	l.start(ctx, next, followers)
 	if old != nil {
 		late, cancel := context.WithTimeout(ctx, catchUp)
 		defer cancel()
@@ -127,6 +127,12 @@ func (l *Live) adopt(ctx context.Context, info predictor.ModelInfo, followers *s
 		l.log.Warn("the local copy of the model is not up to date", "dir", l.dir, "err", err)
 	}
 	return nil
+}
+
+// start lets a model learn from what finishes, until ctx ends or the model is retired.
+func (l *Live) start(ctx context.Context, f *follower, followers *sync.WaitGroup) {
+	ctx, f.stop = context.WithCancel(ctx)
+	followers.Go(func() { f.run(ctx, l.history, l.log) })
 }
 
 // install puts a model in service and retires the one before it.
@@ -191,10 +197,9 @@ type State struct {
 	Model    predictor.ModelInfo // in service; zero if none is
 	Vacant   bool                // there is no champion: when last asked, Models said so
 	Sequence uint64              // last entry of the log that it has learned from
-	// LastRecord is when the job of that entry finished, Lag how long after that the
-	// entry arrived. Both are zero until one has arrived since the model was loaded.
-	LastRecord time.Time
-	Lag        time.Duration
+	// Lag is how long after the end of that entry's job it arrived; zero until one has
+	// arrived since the model was loaded.
+	Lag time.Duration
 	// Err is why the champion or the log could not be followed when that was last tried;
 	// nil if they can be, and also while there is no champion to follow.
 	Err error
