@@ -43,17 +43,11 @@ type ClientConfig struct {
 	// MaxReceiveBytes is the largest message accepted; the server's MaxSendBytes
 	// is its counterpart.
 	MaxReceiveBytes int
-	// KeepaliveTime is how long a connection with calls may be silent before the
-	// client pings (10 seconds at least), KeepaliveTimeout how long it then waits
-	// before it takes the server for dead.
-	KeepaliveTime, KeepaliveTimeout time.Duration
 }
 
 func (c *ClientConfig) setDefaults() {
 	c.Timeout = cmp.Or(c.Timeout, DefaultTimeout)
 	c.MaxReceiveBytes = cmp.Or(c.MaxReceiveBytes, DefaultMaxSendBytes)
-	c.KeepaliveTime = cmp.Or(c.KeepaliveTime, DefaultKeepaliveTime)
-	c.KeepaliveTimeout = cmp.Or(c.KeepaliveTimeout, DefaultKeepaliveTimeout)
 }
 
 func (c *ClientConfig) validate() error {
@@ -66,7 +60,7 @@ func (c *ClientConfig) validate() error {
 	if c.TokenFile != "" && c.TLS == nil && !loopback(c.Target) {
 		return fmt.Errorf("connect to %s with a token but without TLS: it would be sent in the clear", c.Target)
 	}
-	if c.Timeout < 0 || c.MaxReceiveBytes < 0 || c.KeepaliveTime < 0 || c.KeepaliveTimeout < 0 {
+	if c.Timeout < 0 || c.MaxReceiveBytes < 0 {
 		return errors.New("a limit is negative")
 	}
 	return nil
@@ -133,7 +127,7 @@ func dial(config ClientConfig, log *slog.Logger, options ...grpc.DialOption) (*C
 		grpc.WithDisableServiceConfig(), // from DNS
 		grpc.WithUnaryInterceptor(unaryClient(config.Timeout)),
 		grpc.WithStreamInterceptor(streamClient),
-		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: config.KeepaliveTime, Timeout: config.KeepaliveTimeout}),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: keepaliveTimeout}),
 		grpc.WithDefaultCallOptions(
 			grpc.WaitForReady(config.WaitForReady),
 			grpc.MaxCallRecvMsgSize(config.MaxReceiveBytes),

@@ -22,26 +22,21 @@ import (
 	pb "github.com/runcast/runcast/proto/runcast/v1"
 )
 
-// Names of the services, as the health service knows them.
-const (
-	PredictorService = "runcast.v1.PredictorService"
-	HistoryService   = "runcast.v1.HistoryService"
-	ModelService     = "runcast.v1.ModelService"
-	QueueService     = "runcast.v1.QueueService"
-	StoreService     = "runcast.v1.StoreService"
-)
-
 // Defaults of the zero values of ServerConfig.
 const (
-	DefaultMaxReceiveBytes  = 8 << 20
-	DefaultMaxSendBytes     = 64 << 20
-	DefaultKeepaliveTime    = 30 * time.Second
-	DefaultKeepaliveTimeout = 10 * time.Second
-	DefaultMaxConnectionAge = 30 * time.Minute
-	DefaultStopTimeout      = 10 * time.Second
+	DefaultMaxReceiveBytes = 8 << 20
+	DefaultMaxSendBytes    = 64 << 20
+	DefaultStopTimeout     = 10 * time.Second
 )
 
 const (
+	// keepaliveTime is how long a connection may be silent before either side pings,
+	// keepaliveTimeout how long it then waits before it takes the other for dead.
+	keepaliveTime    = 30 * time.Second
+	keepaliveTimeout = 10 * time.Second
+	// maxConnectionAge is after what time clients are asked to connect anew, so that
+	// they find new replicas. Streams under way are not ended by it.
+	maxConnectionAge = 30 * time.Minute
 	// minPing is the shortest interval of a client's pings that a server bears; half
 	// of the shortest that grpc-go's client allows itself.
 	minPing = 5 * time.Second
@@ -67,12 +62,6 @@ type ServerConfig struct {
 	// sent. One job with all its fields at their limits is 5 MiB; a queue of
 	// 100,000 jobs is about 50 MiB.
 	MaxReceiveBytes, MaxSendBytes int
-	// KeepaliveTime is how long a connection may be silent before the server pings,
-	// KeepaliveTimeout how long it then waits before it closes the connection.
-	KeepaliveTime, KeepaliveTimeout time.Duration
-	// MaxConnectionAge is after what time clients are asked to connect anew, so
-	// that they find new replicas. Streams under way are not ended by it.
-	MaxConnectionAge time.Duration
 	// StopTimeout bounds how long calls under way may take once the server stops.
 	StopTimeout time.Duration
 }
@@ -80,9 +69,6 @@ type ServerConfig struct {
 func (c *ServerConfig) setDefaults() {
 	c.MaxReceiveBytes = cmp.Or(c.MaxReceiveBytes, DefaultMaxReceiveBytes)
 	c.MaxSendBytes = cmp.Or(c.MaxSendBytes, DefaultMaxSendBytes)
-	c.KeepaliveTime = cmp.Or(c.KeepaliveTime, DefaultKeepaliveTime)
-	c.KeepaliveTimeout = cmp.Or(c.KeepaliveTimeout, DefaultKeepaliveTimeout)
-	c.MaxConnectionAge = cmp.Or(c.MaxConnectionAge, DefaultMaxConnectionAge)
 	c.StopTimeout = cmp.Or(c.StopTimeout, DefaultStopTimeout)
 }
 
@@ -96,7 +82,7 @@ func (c *ServerConfig) validate() error {
 	if c.Access != nil && c.TLS == nil && !loopback(c.Listen) {
 		return fmt.Errorf("listen on %s with authorization but without TLS: tokens would be sent in the clear", c.Listen)
 	}
-	if c.MaxReceiveBytes < 0 || c.MaxSendBytes < 0 || c.KeepaliveTime < 0 || c.KeepaliveTimeout < 0 || c.MaxConnectionAge < 0 || c.StopTimeout < 0 {
+	if c.MaxReceiveBytes < 0 || c.MaxSendBytes < 0 || c.StopTimeout < 0 {
 		return errors.New("a limit is negative")
 	}
 	return nil
@@ -141,9 +127,7 @@ func NewServer(config ServerConfig, log *slog.Logger, reg prometheus.Registerer)
 		grpc.MaxRecvMsgSize(config.MaxReceiveBytes),
 		grpc.MaxSendMsgSize(config.MaxSendBytes),
 		grpc.MaxConcurrentStreams(maxStreams),
-		grpc.KeepaliveParams(keepalive.ServerParameters{
-			Time: config.KeepaliveTime, Timeout: config.KeepaliveTimeout, MaxConnectionAge: config.MaxConnectionAge,
-		}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveTime, Timeout: keepaliveTimeout, MaxConnectionAge: maxConnectionAge}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
 	)
 	healthpb.RegisterHealthServer(s.grpc, s.health)
@@ -154,43 +138,37 @@ func NewServer(config ServerConfig, log *slog.Logger, reg prometheus.Registerer)
 // RegisterEstimator serves e as PredictorService.
 func (s *Server) RegisterEstimator(e predictor.Estimator) {
 	pb.RegisterPredictorServiceServer(s.grpc, &predictorServer{estimator: e})
-	s.SetServing(PredictorService, true)
+	s.serving(pb.PredictorService_ServiceDesc)
 }
 
 // RegisterHistory serves h as HistoryService.
 func (s *Server) RegisterHistory(h predictor.History) {
 	pb.RegisterHistoryServiceServer(s.grpc, &historyServer{history: h})
-	s.SetServing(HistoryService, true)
+	s.serving(pb.HistoryService_ServiceDesc)
 }
 
 // RegisterModels serves m as ModelService.
 func (s *Server) RegisterModels(m predictor.Models) {
 	pb.RegisterModelServiceServer(s.grpc, &modelServer{models: m})
-	s.SetServing(ModelService, true)
+	s.serving(pb.ModelService_ServiceDesc)
 }
 
 // RegisterQueue serves q as QueueService.
 func (s *Server) RegisterQueue(q predictor.Queue) {
 	pb.RegisterQueueServiceServer(s.grpc, &queueServer{queue: q})
-	s.SetServing(QueueService, true)
+	s.serving(pb.QueueService_ServiceDesc)
 }
 
 // RegisterBackup serves as StoreService what backUp writes: a copy of the file of
 // history and models.
 func (s *Server) RegisterBackup(backUp func(context.Context, io.Writer) error) {
 	pb.RegisterStoreServiceServer(s.grpc, &storeServer{backUp: backUp})
-	s.SetServing(StoreService, true)
+	s.serving(pb.StoreService_ServiceDesc)
 }
 
-// SetServing sets what the health service says of one service; "" is the server
-// as a whole. A registered service serves until told otherwise. It changes the
-// answer only: calls are still accepted.
-func (s *Server) SetServing(service string, serving bool) {
-	status := healthpb.HealthCheckResponse_NOT_SERVING
-	if serving {
-		status = healthpb.HealthCheckResponse_SERVING
-	}
-	s.health.SetServingStatus(service, status)
+// serving makes the health service tell of a service.
+func (s *Server) serving(service grpc.ServiceDesc) {
+	s.health.SetServingStatus(service.ServiceName, healthpb.HealthCheckResponse_SERVING)
 }
 
 // Run listens on the configured address and serves until ctx ends; see Serve.

@@ -118,28 +118,21 @@ func TestHealth(t *testing.T) {
 	l := newLink(t, func(s *Server) {
 		s.RegisterEstimator(&oracle{})
 		s.RegisterQueue(newLine())
-		s.SetServing(PredictorService, false)
 	})
 	health := healthpb.NewHealthClient(l.conn)
-	check := func(service string, want healthpb.HealthCheckResponse_ServingStatus) {
-		t.Helper()
+	for _, service := range []string{"", "runcast.v1.QueueService", "runcast.v1.PredictorService"} {
 		resp, err := health.Check(t.Context(), &healthpb.HealthCheckRequest{Service: service})
-		if err != nil || resp.GetStatus() != want {
-			t.Errorf("%q: %v, %v, want %v", service, resp.GetStatus(), err, want)
+		if err != nil || resp.GetStatus() != healthpb.HealthCheckResponse_SERVING {
+			t.Errorf("%q: %v, %v, want it to be serving", service, resp.GetStatus(), err)
 		}
 	}
-	check("", healthpb.HealthCheckResponse_SERVING)
-	check(QueueService, healthpb.HealthCheckResponse_SERVING)
-	check(PredictorService, healthpb.HealthCheckResponse_NOT_SERVING)
-	l.server.SetServing(PredictorService, true)
-	check(PredictorService, healthpb.HealthCheckResponse_SERVING)
-	if _, err := health.Check(t.Context(), &healthpb.HealthCheckRequest{Service: HistoryService}); status.Code(err) != codes.NotFound {
+	if _, err := health.Check(t.Context(), &healthpb.HealthCheckRequest{Service: "runcast.v1.HistoryService"}); status.Code(err) != codes.NotFound {
 		t.Errorf("a service that is not registered: %v", err)
 	}
 }
 
-// The names callers use are those of the contract.
-func TestServiceNames(t *testing.T) {
+// Reflection lists what is served.
+func TestReflection(t *testing.T) {
 	s := openStore(t)
 	l := newLink(t, func(server *Server) {
 		withStore(s)(server)
@@ -164,7 +157,11 @@ func TestServiceNames(t *testing.T) {
 	for _, service := range resp.GetListServicesResponse().GetService() {
 		got = append(got, service.GetName())
 	}
-	want := []string{"grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", HistoryService, ModelService, PredictorService, QueueService, StoreService}
+	want := []string{
+		"grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection",
+		"runcast.v1.HistoryService", "runcast.v1.ModelService", "runcast.v1.PredictorService", "runcast.v1.QueueService",
+		"runcast.v1.StoreService",
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
