@@ -12,13 +12,15 @@
 //	predictor.ErrNoModel         UNAVAILABLE          ErrorInfo NO_MODEL
 //	predictor.ErrNotFound        NOT_FOUND            ErrorInfo NOT_FOUND
 //	predictor.ErrDamaged         DATA_LOSS            ErrorInfo DAMAGED
-//	predictor.ErrNewerSchema     FAILED_PRECONDITION  ErrorInfo NEWER_SCHEMA
-//	predictor.ErrNotBetter       ABORTED              ErrorInfo NOT_BETTER
 //	context.DeadlineExceeded     DEADLINE_EXCEEDED
 //	context.Canceled             CANCELLED
-//	anything else                INTERNAL             the details stay in the server's log
+//	ErrUnauthenticated           UNAUTHENTICATED
+//	ErrForbidden                 PERMISSION_DENIED
+//	an Access that cannot tell   UNAVAILABLE          the details stay in the server's log
+//	anything else                INTERNAL             the same
 //
-// The text of the errors with a name travels with them; it must hold no secrets.
+// Of the last four the client knows the code only. The text of the errors with a name
+// travels with them; it must hold no secrets.
 //
 // # Limits
 //
@@ -42,7 +44,7 @@
 //
 // There is no encryption and no authentication without TLS, which is why a
 // configuration without it is refused beyond loopback unless it says Insecure. With
-// a client CA only clients that hold its certificates get in; all of them may do
-// everything the server offers. Files are read again for each connection, so that
-// renewed certificates need no restart.
+// a client CA only clients that hold its certificates get in. Who got in may do
+// everything the server offers, unless an Access decides about each call. Files are
+// read again for each connection, so that renewed certificates need no restart.
 package rpc

@@ -17,7 +17,7 @@ import (
 // errorDomain is the domain of the ErrorInfo that goes with a sentinel.
 const errorDomain = "runcast.dev"
 
-// sentinels is how the vocabulary's sentinels travel: as a code and, since others
+// sentinels is how the sentinels that a port returns travel: as a code and, since others
 // use the code as well (UNAVAILABLE is also a broken connection), as the reason of
 // an ErrorInfo.
 var sentinels = []struct {
@@ -28,8 +28,6 @@ var sentinels = []struct {
 	{predictor.ErrNoModel, codes.Unavailable, "NO_MODEL"},
 	{predictor.ErrNotFound, codes.NotFound, "NOT_FOUND"},
 	{predictor.ErrDamaged, codes.DataLoss, "DAMAGED"},
-	{predictor.ErrNewerSchema, codes.FailedPrecondition, "NEWER_SCHEMA"},
-	{predictor.ErrNotBetter, codes.Aborted, "NOT_BETTER"},
 }
 
 // contextErrors have a code of their own and need no reason.

@@ -23,8 +23,6 @@ func TestErrorsRoundTrip(t *testing.T) {
 		{predictor.ErrNoModel, codes.Unavailable},
 		{predictor.ErrNotFound, codes.NotFound},
 		{predictor.ErrDamaged, codes.DataLoss},
-		{predictor.ErrNewerSchema, codes.FailedPrecondition},
-		{predictor.ErrNotBetter, codes.Aborted},
 		{context.DeadlineExceeded, codes.DeadlineExceeded},
 		{context.Canceled, codes.Canceled},
 	} {
