@@ -95,6 +95,8 @@ type Queue interface {
 	ETA(ctx context.Context, namespace, name string) (QueueEntry, error)
 	// WatchWaiting yields Waiting now and each time the plan changes, until ctx ends.
 	WatchWaiting(ctx context.Context, namespace string) iter.Seq2[[]QueueEntry, error]
+	// Load tells what the queues have of the cluster.
+	Load(ctx context.Context) (QueueLoad, error)
 }
 
 // A QueueEntry is one job's place in the plan.
@@ -106,4 +108,26 @@ type QueueEntry struct {
 	EndP50, EndP90         time.Time
 	Decision               string // why it runs or waits, one sentence
 	Estimate               Estimate
+}
+
+// A QueueLoad is what the queues have of the cluster, and what it has no room for.
+type QueueLoad struct {
+	Shares   []QueueShare // by queue
+	Unserved []Demand
+}
+
+// A QueueShare is what the jobs of one queue have of the cluster.
+type QueueShare struct {
+	Queue            string
+	Weight           float64 // by which the queues share the cluster; zero if they stand in one order
+	Share            float64 // 0..1: the part of Resource that its running jobs ask for
+	Resource         string  // of which they ask for the largest part; empty if nothing runs
+	Running, Waiting int     // jobs
+}
+
+// A Demand is a number of equal pods that no node can run, whatever ends: what an
+// autoscaler may meet with more or larger nodes.
+type Demand struct {
+	Pods    int
+	Request map[string]float64 // of one pod, by resource: cores, bytes, or numbers of others
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -109,6 +110,9 @@ type SchedulerConfig struct {
 	SizeExponent float64        `json:"size_exponent"`
 	AgeingTime   model.Duration `json:"ageing_time"`
 	Reservations int            `json:"reservations"`
+	// Queues have the cluster's resources in proportion to their weights, those that are
+	// not named a weight of 1. Default: none, the jobs of all queues stand in one order.
+	Queues map[string]QueueConfig `json:"queues"`
 	// Replan is the longest time between two plans.
 	Replan model.Duration `json:"replan"`
 	// Election names the Lease that chooses the acting replica. Default: none,
@@ -117,6 +121,24 @@ type SchedulerConfig struct {
 	// Webhook serves the mutating webhook that suspends queued Jobs. Default: none,
 	// users suspend them.
 	Webhook WebhookConfig `json:"webhook"`
+}
+
+// A QueueConfig is one queue's part in the cluster.
+type QueueConfig struct {
+	// Weight is positive: of twice the weight is twice the share, while both have jobs that wait.
+	Weight float64 `json:"weight"`
+}
+
+// weights are those of the queues; nil if there are none.
+func (c *SchedulerConfig) weights() map[string]float64 {
+	if len(c.Queues) == 0 {
+		return nil
+	}
+	weights := make(map[string]float64, len(c.Queues))
+	for queue, q := range c.Queues {
+		weights[queue] = q.Weight
+	}
+	return weights
 }
 
 // A RecommenderConfig says what the VPA recommender may recommend and how its
@@ -284,6 +306,10 @@ func (c *Config) validate() error {
 	if w := c.Scheduler.Webhook; w != (WebhookConfig{}) {
 		address("scheduler.webhook.listen", w.Listen)
 		check(w.CertFile != "" && w.KeyFile != "", "scheduler.webhook: expected cert_file and key_file beside listen")
+	}
+	for _, queue := range slices.Sorted(maps.Keys(c.Scheduler.Queues)) {
+		w := c.Scheduler.Queues[queue].Weight
+		check(w > 0 && !math.IsInf(w, 0), fmt.Sprintf("scheduler.queues.%s.weight: expected a positive number, got %v", queue, w))
 	}
 	election := func(process string, e ElectionConfig) {
 		check((e.Name == "") == (e.Namespace == ""), process+".election: expected both namespace and name, or neither")

@@ -201,7 +201,7 @@ func (p *process) addScheduler(est predictor.Estimator) error {
 		return fmt.Errorf("scheduler: %w", err)
 	}
 	s := p.cfg.Scheduler
-	cfg := kube.Config{Cluster: p.cfg.Cluster, MaxInterval: time.Duration(s.Replan)}
+	cfg := kube.Config{Cluster: p.cfg.Cluster, Weights: s.weights(), MaxInterval: time.Duration(s.Replan)}
 	if s.Election.Name != "" {
 		lease := time.Duration(s.Election.LeaseDuration)
 		cfg.Election = kube.Election{

@@ -17,6 +17,7 @@ func newQueue() *cobra.Command {
 		server     remote
 		namespace  string
 		asJSON     bool
+		shares     bool
 		releaseAll bool
 		kubeconfig string
 	)
@@ -24,7 +25,8 @@ func newQueue() *cobra.Command {
 		Use:   "queue",
 		Short: "Show the jobs that wait, in planned order",
 		Long: `Show the jobs that wait, in planned order, with when they are expected to start and
-end, and why they wait.`,
+end, and why they wait; with --shares, what each queue has of the cluster, and what
+jobs ask for that no node can run.`,
 		GroupID: "people",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -42,6 +44,13 @@ end, and why they wait.`,
 				return err
 			}
 			defer client.Close()
+			if shares {
+				load, err := client.Queue().Load(cmd.Context())
+				if err != nil {
+					return server.failed(err)
+				}
+				return printLoad(cmd, load, asJSON)
+			}
 			entries, err := client.Queue().Waiting(cmd.Context(), namespace)
 			if err != nil {
 				return server.failed(err)
@@ -59,8 +68,11 @@ end, and why they wait.`,
 	server.flags(cmd, "scheduler")
 	cmd.Flags().StringVarP(&namespace, "namespace", "n", "", "only this namespace")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	cmd.Flags().BoolVar(&shares, "shares", false, "show the queues instead: their weights, shares and jobs, and the demand that no node can serve")
 	cmd.Flags().BoolVar(&releaseAll, "release-all", false, "for emergencies: release every waiting job at once, through the API server alone")
 	cmd.Flags().StringVar(&kubeconfig, "kubeconfig", "", "kubeconfig `file` for --release-all; default as kubectl")
+	cmd.MarkFlagsMutuallyExclusive("shares", "namespace")
+	cmd.MarkFlagsMutuallyExclusive("shares", "release-all")
 	return cmd
 }
 

@@ -71,6 +71,7 @@ var permissions = map[string]Permission{
 	"QueueService/ListQueue":            {"list", batch, "jobs", ""}, // of the namespace asked for
 	"QueueService/WatchQueue":           {"watch", batch, "jobs", ""},
 	"QueueService/GetEta":               {"get", batch, "jobs", ""},
+	"QueueService/GetLoad":              {"list", batch, "jobs", ""}, // of all namespaces
 }
 
 // open reports whether everyone may call a method: health, for probes, and reflection.

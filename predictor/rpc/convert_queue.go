@@ -36,3 +36,31 @@ func fromQueueEntry(v *violations, m *pb.QueueEntry) predictor.QueueEntry {
 		Estimate:  fromEstimate(v, m.GetEstimate()),
 	}
 }
+
+func toLoad(l *predictor.QueueLoad) *pb.GetLoadResponse {
+	m := &pb.GetLoadResponse{}
+	for _, s := range l.Shares {
+		m.Shares = append(m.Shares, &pb.QueueShare{
+			Queue: s.Queue, Weight: s.Weight, Share: s.Share, Resource: s.Resource,
+			Running: toInt32(s.Running), Waiting: toInt32(s.Waiting),
+		})
+	}
+	for _, d := range l.Unserved {
+		m.Unserved = append(m.Unserved, &pb.Demand{Pods: toInt32(d.Pods), Request: d.Request})
+	}
+	return m
+}
+
+func fromLoad(m *pb.GetLoadResponse) predictor.QueueLoad {
+	var l predictor.QueueLoad
+	for _, s := range m.GetShares() {
+		l.Shares = append(l.Shares, predictor.QueueShare{
+			Queue: s.GetQueue(), Weight: s.GetWeight(), Share: s.GetShare(), Resource: s.GetResource(),
+			Running: int(s.GetRunning()), Waiting: int(s.GetWaiting()),
+		})
+	}
+	for _, d := range m.GetUnserved() {
+		l.Unserved = append(l.Unserved, predictor.Demand{Pods: int(d.GetPods()), Request: d.GetRequest()})
+	}
+	return l
+}

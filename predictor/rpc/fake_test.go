@@ -108,6 +108,14 @@ func (l *line) ETA(_ context.Context, namespace, name string) (predictor.QueueEn
 	return predictor.QueueEntry{}, fmt.Errorf("job %s/%s: %w", namespace, name, predictor.ErrNotFound)
 }
 
+func (l *line) Load(context.Context) (predictor.QueueLoad, error) {
+	load := predictor.QueueLoad{Unserved: []predictor.Demand{{Pods: 3, Request: map[string]float64{"cpu": 0.5, "nvidia.com/gpu": 16}}}}
+	for _, e := range l.entries {
+		load.Shares = append(load.Shares, predictor.QueueShare{Queue: e.Queue, Weight: 2, Share: 0.25, Resource: "cpu", Running: 1, Waiting: e.Position})
+	}
+	return load, nil
+}
+
 func (l *line) WatchWaiting(ctx context.Context, namespace string) iter.Seq2[[]predictor.QueueEntry, error] {
 	return func(yield func([]predictor.QueueEntry, error) bool) {
 		for {

@@ -52,6 +52,14 @@ func (s *queueServer) WatchQueue(req *pb.WatchQueueRequest, stream grpc.ServerSt
 	return nil
 }
 
+func (s *queueServer) GetLoad(ctx context.Context, _ *pb.GetLoadRequest) (*pb.GetLoadResponse, error) {
+	load, err := s.queue.Load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return toLoad(&load), nil
+}
+
 type queueClient struct{ rpc pb.QueueServiceClient }
 
 func (c *queueClient) Waiting(ctx context.Context, namespace string) ([]predictor.QueueEntry, error) {
@@ -97,6 +105,14 @@ func (c *queueClient) WatchWaiting(ctx context.Context, namespace string) iter.S
 			}
 		}
 	}
+}
+
+func (c *queueClient) Load(ctx context.Context) (predictor.QueueLoad, error) {
+	resp, err := c.rpc.GetLoad(ctx, &pb.GetLoadRequest{})
+	if err != nil {
+		return predictor.QueueLoad{}, err
+	}
+	return fromLoad(resp), nil
 }
 
 func toQueueEntries(entries []predictor.QueueEntry) []*pb.QueueEntry {

@@ -39,6 +39,10 @@ func TestQueueIsTheSameRemotely(t *testing.T) {
 	if _, err := remote.ETA(ctx, "web", "a"); !errors.Is(err, predictor.ErrNotFound) || err.Error() != "job web/a: not found" {
 		t.Errorf("eta of an unknown job: %v", err)
 	}
+	want, _ := queue.Load(ctx)
+	if got, err := remote.Load(ctx); err != nil || cmp.Diff(want, got) != "" {
+		t.Errorf("load = %+v, %v", got, err)
+	}
 	steps := []func(){
 		func() { queue.set(b) },
 		func() { queue.set() },

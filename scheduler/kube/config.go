@@ -2,6 +2,10 @@ package kube
 
 import (
 	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
 	"time"
 )
 
@@ -11,6 +15,9 @@ type Config struct {
 	// Cluster distinguishes jobs of several clusters in one history; it becomes
 	// JobSpec.Cluster. Empty if there is one.
 	Cluster string
+	// Weights are scheduler.Snapshot's: by what the queues share the cluster. Nil: all
+	// jobs stand in one order.
+	Weights map[string]float64
 	// MinInterval is the shortest time between two plans. Default 200 ms. After a
 	// plan that took longer, the pause is as long as it took.
 	MinInterval time.Duration
@@ -84,6 +91,10 @@ func (c Config) validate() error {
 	check(c.PredictorTimeout > 0, "predictor timeout: expected a positive duration")
 	check(c.NoticesPerSecond > 0, "notices per second: expected a positive number")
 	check(c.Releases > 0, "releases: expected a positive number")
+	for _, queue := range slices.Sorted(maps.Keys(c.Weights)) {
+		w := c.Weights[queue]
+		check(w > 0 && !math.IsInf(w, 0), fmt.Sprintf("weight of queue %q: expected a positive, finite number, got %v", queue, w))
+	}
 	e := c.Election
 	check(e.Namespace != "" == e.held() && (e.Identity != "" || !e.held()),
 		"election: expected the Lease's namespace and name and an identity, or none of them")

@@ -62,7 +62,7 @@ func newLoop(cfg Config, client kubernetes.Interface, est predictor.Estimator, p
 	}
 	births := newBirths()
 	l.forecasts = newForecasts(est, cfg.PredictorTimeout, log, m, l.markDirty)
-	l.surveyor = &surveyor{name: cfg.Cluster, forecasts: l.forecasts, assumed: l.assumed, births: births}
+	l.surveyor = &surveyor{name: cfg.Cluster, weights: cfg.Weights, forecasts: l.forecasts, assumed: l.assumed, births: births}
 	l.informers, err = newInformers(client, births, l.markDirty)
 	return l, err
 }
@@ -162,13 +162,14 @@ func (l *Loop) round(ctx context.Context, background *sync.WaitGroup, acting *ac
 	survey := l.surveyor.survey(seen)
 	l.forecasts.ask(ctx, background, survey.asked, started)
 	plan := l.plan(survey.Snapshot)
-	l.show(survey, plan)
+	load := l.show(survey, plan)
 	l.etas.foretell(survey, plan)
 
 	l.metrics.plans.Inc()
 	l.metrics.planSeconds.Observe(time.Since(started).Seconds())
 	l.metrics.lastPlan.Set(float64(started.Unix()))
 	l.metrics.waiting(survey.waiting)
+	l.metrics.load(load)
 	l.lastPlan.Store(started.UnixNano())
 
 	term := l.leading()

@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/runcast/runcast/predictor"
 )
 
 // maxQueues bounds the queues that have series of their own; the jobs of all others
@@ -30,8 +32,10 @@ type metrics struct {
 	releases        *prometheus.CounterVec // by verdict
 	resized         *prometheus.CounterVec // by whose request
 	pending         *prometheus.GaugeVec   // by queue
-	queues          map[string]bool        // that have a series in pending
+	queues          []string               // that have a series in pending
 	runtimes        *prometheus.GaugeVec   // by where they come from
+	shares          *prometheus.GaugeVec   // by queue
+	unserved        *prometheus.GaugeVec   // by resource
 	predictorErrors prometheus.Counter
 	apiErrors       *prometheus.CounterVec // by what was called
 
@@ -56,10 +60,13 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		releases: prometheus.NewCounterVec(prometheus.CounterOpts(opts("releases_total", "Jobs released.")), []string{"verdict"}),
 		resized: prometheus.NewCounterVec(prometheus.CounterOpts(opts("resized_memory_bytes_total",
 			"Memory that the pods of right-sized jobs asked for: as their users wrote it, and as they were released.")), []string{"request"}),
-		queues:  map[string]bool{},
 		pending: prometheus.NewGaugeVec(prometheus.GaugeOpts(opts("pending_jobs", "Jobs that wait.")), []string{"queue"}),
 		runtimes: prometheus.NewGaugeVec(prometheus.GaugeOpts(opts("pending_runtimes",
 			"Jobs that wait, by what their runtime is planned with: model, or in its absence annotation, user, limit, none.")), []string{"from"}),
+		shares: prometheus.NewGaugeVec(prometheus.GaugeOpts(opts("queue_share_ratio",
+			"Part of the cluster that a queue's running jobs ask for, of the resource of which that is most.")), []string{"queue"}),
+		unserved: prometheus.NewGaugeVec(prometheus.GaugeOpts(opts("unserved_requests",
+			"What waiting pods ask for that no node can run, whatever ends: cores of cpu, bytes of memory, numbers of pods and others.")), []string{"resource"}),
 		predictorErrors: prometheus.NewCounter(prometheus.CounterOpts(opts("predictor_errors_total", "Failed calls of the predictor."))),
 		apiErrors:       prometheus.NewCounterVec(prometheus.CounterOpts(opts("api_errors_total", "Failed writes to the API server, conflicts included.")), []string{"call"}),
 		etas: prometheus.NewCounterVec(prometheus.CounterOpts(opts("etas_total",
@@ -73,7 +80,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		m.apiErrors.WithLabelValues(call)
 	}
 	for _, c := range []prometheus.Collector{
-		m.plans, m.planSeconds, m.lastPlan, m.leading, m.releases, m.resized, m.pending, m.runtimes, m.predictorErrors, m.apiErrors,
+		m.plans, m.planSeconds, m.lastPlan, m.leading, m.releases, m.resized, m.pending, m.runtimes, m.shares, m.unserved, m.predictorErrors, m.apiErrors,
 		m.etas, m.etasWithin, m.etaError,
 	} {
 		if err := reg.Register(c); err != nil {
@@ -86,31 +93,51 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 // waiting counts the jobs of a survey. A queue that had some has none now: a series that
 // ends says nothing.
 func (m *metrics) waiting(jobs []*pending) {
-	queues, from := map[string]int{}, map[string]int{
+	queues, from := map[string]float64{}, map[string]int{
 		fromModel: 0, fromAnnotation: 0, fromUser: 0, fromLimit: 0, fromNowhere: 0,
 	}
-	for q := range m.queues {
+	for _, q := range m.queues {
 		queues[q] = 0
 	}
 	for _, p := range jobs {
 		queues[p.facts.spec.Queue]++
 		from[p.from]++
 	}
-	// Users name queues: those of most jobs have series of their own.
-	names := slices.SortedFunc(maps.Keys(queues), func(a, b string) int {
-		return cmp.Or(cmp.Compare(queues[b], queues[a]), cmp.Compare(a, b))
-	})
-	own := names[:min(len(names), maxQueues)]
-	m.pending.Reset()
-	clear(m.queues)
-	for _, q := range own {
-		m.pending.WithLabelValues(q).Set(float64(queues[q]))
-		m.queues[q] = true
-	}
-	for _, q := range names[len(own):] {
-		m.pending.WithLabelValues(otherQueue).Add(float64(queues[q]))
-	}
+	m.queues = setByQueue(m.pending, queues)
 	for f, n := range from {
 		m.runtimes.WithLabelValues(f).Set(float64(n))
 	}
+}
+
+// load tells what the queues have of the cluster and what it has no room for.
+func (m *metrics) load(l predictor.QueueLoad) {
+	shares := map[string]float64{}
+	for _, s := range l.Shares {
+		shares[s.Queue] = s.Share
+	}
+	setByQueue(m.shares, shares)
+	m.unserved.Reset()
+	for _, d := range l.Unserved {
+		m.unserved.WithLabelValues(pods).Add(float64(d.Pods))
+		for resource, amount := range d.Request {
+			m.unserved.WithLabelValues(resource).Add(amount * float64(d.Pods))
+		}
+	}
+}
+
+// setByQueue sets a gauge for each queue, and returns those that have a series of their
+// own. Users name queues: those of the largest values have one, the others are added up.
+func setByQueue(gauge *prometheus.GaugeVec, values map[string]float64) (own []string) {
+	names := slices.SortedFunc(maps.Keys(values), func(a, b string) int {
+		return cmp.Or(cmp.Compare(values[b], values[a]), cmp.Compare(a, b))
+	})
+	own = names[:min(len(names), maxQueues)]
+	gauge.Reset()
+	for _, queue := range own {
+		gauge.WithLabelValues(queue).Set(values[queue])
+	}
+	for _, queue := range names[len(own):] {
+		gauge.WithLabelValues(otherQueue).Add(values[queue])
+	}
+	return own
 }

@@ -68,7 +68,10 @@ func (r *room) leaves(f *podFacts) predictor.Quantiles[time.Duration] {
 // still to be created. A Job of another queue whose end can be foreseen is planned
 // like one of ours; otherwise it is as foreign as any pod.
 func (r *room) job(f *jobFacts, ours bool, pods []*podFacts, unborn int, started time.Time, left predictor.Quantiles[time.Duration]) {
-	first := len(r.holders)
+	first, queue := len(r.holders), ""
+	if ours {
+		queue = f.spec.Queue
+	}
 	add := func(node, class int, preferred []string, request amounts, left predictor.Quantiles[time.Duration]) {
 		nodes := r.indexes(preferred)
 		for i := first; i < len(r.holders); i++ {
@@ -80,7 +83,7 @@ func (r *room) job(f *jobFacts, ours bool, pods []*podFacts, unborn int, started
 			}
 		}
 		r.holders = append(r.holders, holder{scheduler.Running{
-			ID: f.id, Queue: f.spec.Queue, Foreign: !ours && left.IsZero(), Pods: []int{node}, Class: class, Preferred: nodes, Started: started.UTC(), Remaining: left,
+			ID: f.id, Queue: queue, Foreign: !ours && left.IsZero(), Pods: []int{node}, Class: class, Preferred: nodes, Started: started.UTC(), Remaining: left,
 		}, request})
 	}
 	for _, p := range pods {

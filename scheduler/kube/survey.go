@@ -116,6 +116,7 @@ type running struct {
 // computed again.
 type surveyor struct {
 	name      string // of the cluster
+	weights   map[string]float64
 	forecasts *forecasts
 	assumed   *assumptions
 	births    *births
@@ -135,7 +136,7 @@ func (s *surveyor) survey(c cluster) *survey {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 	})
 	out := &survey{live: make(map[types.UID]bool, len(c.jobs)), asked: make([]question, 0, len(c.jobs))}
-	out.Now = c.now.UTC()
+	out.Now, out.Weights = c.now.UTC(), s.weights
 	s.classes.begin(c.nodes)
 	r := newRoom(c.now, c.nodes, &s.classes)
 	tiers := tiersOf(c.priorities)

@@ -18,13 +18,14 @@ type view struct {
 	mu      sync.Mutex
 	waiting []predictor.QueueEntry // in planned order; replaced, never changed
 	running []predictor.QueueEntry
-	changed chan struct{} // closed when waiting is replaced
+	load    predictor.QueueLoad // replaced, never changed
+	changed chan struct{}       // closed when waiting is replaced
 }
 
 func newView() *view { return &view{changed: make(chan struct{})} }
 
-// show replaces the view.
-func (v *view) show(s *survey, plan scheduler.Schedule) {
+// show replaces the view, and returns the new load.
+func (v *view) show(s *survey, plan scheduler.Schedule) predictor.QueueLoad {
 	waiting := make([]predictor.QueueEntry, 0, len(plan.Decisions))
 	for i, d := range plan.Decisions {
 		p := s.waiting[d.Job]
@@ -42,14 +43,16 @@ func (v *view) show(s *survey, plan scheduler.Schedule) {
 	for _, r := range s.running {
 		running = append(running, r.entry(s.Now))
 	}
+	load := loadOf(s, plan)
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.running = running
+	v.running, v.load = running, load
 	if !slices.Equal(v.waiting, waiting) {
 		v.waiting = waiting
 		close(v.changed)
 		v.changed = make(chan struct{})
 	}
+	return load
 }
 
 func (r *running) entry(now time.Time) predictor.QueueEntry {

@@ -48,6 +48,7 @@ func TestMainJob(t *testing.T) {
 		{"trains and serves", trains},
 		{"finishes a backlog sooner", finishesSooner},
 		{"does what jobs ask", doesWhatJobsAsk},
+		{"shares GPUs between queues by weight", sharesByWeight},
 		{"releases jobs without a predictor", withoutPredictor},
 		{"catches up after Prometheus was away", withoutPrometheus},
 		{"goes on when the leader is killed", withoutLeader},
@@ -113,17 +114,9 @@ func learns(w *world, src *rand.Rand) {
 // machine lets them end later than they were to.
 func (w *world) ran(namespace string) map[string]time.Duration {
 	w.Helper()
-	pods, err := w.Client().CoreV1().Pods(namespace).List(w.ctx, metav1.ListOptions{})
-	if err != nil {
-		w.Fatal(err)
-	}
 	ran := map[string]time.Duration{}
-	for _, p := range pods.Items {
-		for _, c := range p.Status.ContainerStatuses {
-			if end := c.State.Terminated; end != nil {
-				ran[p.Labels["job-name"]] = end.FinishedAt.Sub(end.StartedAt.Time)
-			}
-		}
+	for name, s := range w.spans(namespace) {
+		ran[name] = s.end.Sub(s.start)
 	}
 	return ran
 }

@@ -244,7 +244,7 @@ func (w *world) startRuncast() {
 	for _, name := range []string{"scheduler-a", "scheduler-b"} {
 		w.start(name, "scheduler", fmt.Sprintf(`
 client: {predictor: %q}
-scheduler: {election: {namespace: default, name: runcast-scheduler, identity: %s, lease_duration: 5s}, replan: 2s}
+scheduler: {election: {namespace: default, name: runcast-scheduler, identity: %s, lease_duration: 5s}, replan: 2s, queues: {left: {weight: 3}, right: {weight: 1}}}
 `, w.address["predictor"], name))
 	}
 	w.history = w.dial("collector").History()

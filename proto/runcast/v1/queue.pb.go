@@ -428,6 +428,240 @@ func (x *WatchQueueResponse) GetEntries() []*QueueEntry {
 	return nil
 }
 
+// GetLoadRequest asks for all queues.
+type GetLoadRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetLoadRequest) Reset() {
+	*x = GetLoadRequest{}
+	mi := &file_runcast_v1_queue_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetLoadRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetLoadRequest) ProtoMessage() {}
+
+func (x *GetLoadRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_runcast_v1_queue_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetLoadRequest.ProtoReflect.Descriptor instead.
+func (*GetLoadRequest) Descriptor() ([]byte, []int) {
+	return file_runcast_v1_queue_proto_rawDescGZIP(), []int{7}
+}
+
+// GetLoadResponse is what the queues have of the cluster, and what it has no room for.
+type GetLoadResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By queue.
+	Shares        []*QueueShare `protobuf:"bytes,1,rep,name=shares,proto3" json:"shares,omitempty"`
+	Unserved      []*Demand     `protobuf:"bytes,2,rep,name=unserved,proto3" json:"unserved,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetLoadResponse) Reset() {
+	*x = GetLoadResponse{}
+	mi := &file_runcast_v1_queue_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetLoadResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetLoadResponse) ProtoMessage() {}
+
+func (x *GetLoadResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_runcast_v1_queue_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetLoadResponse.ProtoReflect.Descriptor instead.
+func (*GetLoadResponse) Descriptor() ([]byte, []int) {
+	return file_runcast_v1_queue_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *GetLoadResponse) GetShares() []*QueueShare {
+	if x != nil {
+		return x.Shares
+	}
+	return nil
+}
+
+func (x *GetLoadResponse) GetUnserved() []*Demand {
+	if x != nil {
+		return x.Unserved
+	}
+	return nil
+}
+
+// QueueShare is what the jobs of one queue have of the cluster.
+type QueueShare struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Queue string                 `protobuf:"bytes,1,opt,name=queue,proto3" json:"queue,omitempty"`
+	// By which the queues share the cluster; 0 if they stand in one order.
+	Weight float64 `protobuf:"fixed64,2,opt,name=weight,proto3" json:"weight,omitempty"`
+	// 0 to 1: the part of the resource that its running jobs ask for.
+	Share float64 `protobuf:"fixed64,3,opt,name=share,proto3" json:"share,omitempty"`
+	// Of which they ask for the largest part; empty if nothing runs.
+	Resource string `protobuf:"bytes,4,opt,name=resource,proto3" json:"resource,omitempty"`
+	// Jobs.
+	Running       int32 `protobuf:"varint,5,opt,name=running,proto3" json:"running,omitempty"`
+	Waiting       int32 `protobuf:"varint,6,opt,name=waiting,proto3" json:"waiting,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QueueShare) Reset() {
+	*x = QueueShare{}
+	mi := &file_runcast_v1_queue_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QueueShare) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QueueShare) ProtoMessage() {}
+
+func (x *QueueShare) ProtoReflect() protoreflect.Message {
+	mi := &file_runcast_v1_queue_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QueueShare.ProtoReflect.Descriptor instead.
+func (*QueueShare) Descriptor() ([]byte, []int) {
+	return file_runcast_v1_queue_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *QueueShare) GetQueue() string {
+	if x != nil {
+		return x.Queue
+	}
+	return ""
+}
+
+func (x *QueueShare) GetWeight() float64 {
+	if x != nil {
+		return x.Weight
+	}
+	return 0
+}
+
+func (x *QueueShare) GetShare() float64 {
+	if x != nil {
+		return x.Share
+	}
+	return 0
+}
+
+func (x *QueueShare) GetResource() string {
+	if x != nil {
+		return x.Resource
+	}
+	return ""
+}
+
+func (x *QueueShare) GetRunning() int32 {
+	if x != nil {
+		return x.Running
+	}
+	return 0
+}
+
+func (x *QueueShare) GetWaiting() int32 {
+	if x != nil {
+		return x.Waiting
+	}
+	return 0
+}
+
+// Demand is a number of equal pods that no node can run, whatever ends.
+type Demand struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Pods  int32                  `protobuf:"varint,1,opt,name=pods,proto3" json:"pods,omitempty"`
+	// Of one pod, by resource: cores, bytes, or numbers of others.
+	Request       map[string]float64 `protobuf:"bytes,2,rep,name=request,proto3" json:"request,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Demand) Reset() {
+	*x = Demand{}
+	mi := &file_runcast_v1_queue_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Demand) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Demand) ProtoMessage() {}
+
+func (x *Demand) ProtoReflect() protoreflect.Message {
+	mi := &file_runcast_v1_queue_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Demand.ProtoReflect.Descriptor instead.
+func (*Demand) Descriptor() ([]byte, []int) {
+	return file_runcast_v1_queue_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Demand) GetPods() int32 {
+	if x != nil {
+		return x.Pods
+	}
+	return 0
+}
+
+func (x *Demand) GetRequest() map[string]float64 {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
 var File_runcast_v1_queue_proto protoreflect.FileDescriptor
 
 const file_runcast_v1_queue_proto_rawDesc = "" +
@@ -460,12 +694,31 @@ const file_runcast_v1_queue_proto_rawDesc = "" +
 	"\x11WatchQueueRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\"F\n" +
 	"\x12WatchQueueResponse\x120\n" +
-	"\aentries\x18\x01 \x03(\v2\x16.runcast.v1.QueueEntryR\aentries2\xe8\x01\n" +
+	"\aentries\x18\x01 \x03(\v2\x16.runcast.v1.QueueEntryR\aentries\"\x10\n" +
+	"\x0eGetLoadRequest\"q\n" +
+	"\x0fGetLoadResponse\x12.\n" +
+	"\x06shares\x18\x01 \x03(\v2\x16.runcast.v1.QueueShareR\x06shares\x12.\n" +
+	"\bunserved\x18\x02 \x03(\v2\x12.runcast.v1.DemandR\bunserved\"\xa0\x01\n" +
+	"\n" +
+	"QueueShare\x12\x14\n" +
+	"\x05queue\x18\x01 \x01(\tR\x05queue\x12\x16\n" +
+	"\x06weight\x18\x02 \x01(\x01R\x06weight\x12\x14\n" +
+	"\x05share\x18\x03 \x01(\x01R\x05share\x12\x1a\n" +
+	"\bresource\x18\x04 \x01(\tR\bresource\x12\x18\n" +
+	"\arunning\x18\x05 \x01(\x05R\arunning\x12\x18\n" +
+	"\awaiting\x18\x06 \x01(\x05R\awaiting\"\x93\x01\n" +
+	"\x06Demand\x12\x12\n" +
+	"\x04pods\x18\x01 \x01(\x05R\x04pods\x129\n" +
+	"\arequest\x18\x02 \x03(\v2\x1f.runcast.v1.Demand.RequestEntryR\arequest\x1a:\n" +
+	"\fRequestEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x012\xac\x02\n" +
 	"\fQueueService\x12H\n" +
 	"\tListQueue\x12\x1c.runcast.v1.ListQueueRequest\x1a\x1d.runcast.v1.ListQueueResponse\x12?\n" +
 	"\x06GetEta\x12\x19.runcast.v1.GetEtaRequest\x1a\x1a.runcast.v1.GetEtaResponse\x12M\n" +
 	"\n" +
-	"WatchQueue\x12\x1d.runcast.v1.WatchQueueRequest\x1a\x1e.runcast.v1.WatchQueueResponse0\x01B7Z5github.com/runcast/runcast/proto/runcast/v1;runcastv1b\x06proto3"
+	"WatchQueue\x12\x1d.runcast.v1.WatchQueueRequest\x1a\x1e.runcast.v1.WatchQueueResponse0\x01\x12B\n" +
+	"\aGetLoad\x12\x1a.runcast.v1.GetLoadRequest\x1a\x1b.runcast.v1.GetLoadResponseB7Z5github.com/runcast/runcast/proto/runcast/v1;runcastv1b\x06proto3"
 
 var (
 	file_runcast_v1_queue_proto_rawDescOnce sync.Once
@@ -479,7 +732,7 @@ func file_runcast_v1_queue_proto_rawDescGZIP() []byte {
 	return file_runcast_v1_queue_proto_rawDescData
 }
 
-var file_runcast_v1_queue_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_runcast_v1_queue_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_runcast_v1_queue_proto_goTypes = []any{
 	(*QueueEntry)(nil),            // 0: runcast.v1.QueueEntry
 	(*ListQueueRequest)(nil),      // 1: runcast.v1.ListQueueRequest
@@ -488,30 +741,40 @@ var file_runcast_v1_queue_proto_goTypes = []any{
 	(*GetEtaResponse)(nil),        // 4: runcast.v1.GetEtaResponse
 	(*WatchQueueRequest)(nil),     // 5: runcast.v1.WatchQueueRequest
 	(*WatchQueueResponse)(nil),    // 6: runcast.v1.WatchQueueResponse
-	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
-	(*Estimate)(nil),              // 8: runcast.v1.Estimate
+	(*GetLoadRequest)(nil),        // 7: runcast.v1.GetLoadRequest
+	(*GetLoadResponse)(nil),       // 8: runcast.v1.GetLoadResponse
+	(*QueueShare)(nil),            // 9: runcast.v1.QueueShare
+	(*Demand)(nil),                // 10: runcast.v1.Demand
+	nil,                           // 11: runcast.v1.Demand.RequestEntry
+	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
+	(*Estimate)(nil),              // 13: runcast.v1.Estimate
 }
 var file_runcast_v1_queue_proto_depIdxs = []int32{
-	7,  // 0: runcast.v1.QueueEntry.submitted:type_name -> google.protobuf.Timestamp
-	7,  // 1: runcast.v1.QueueEntry.start_p50:type_name -> google.protobuf.Timestamp
-	7,  // 2: runcast.v1.QueueEntry.start_p90:type_name -> google.protobuf.Timestamp
-	7,  // 3: runcast.v1.QueueEntry.end_p50:type_name -> google.protobuf.Timestamp
-	7,  // 4: runcast.v1.QueueEntry.end_p90:type_name -> google.protobuf.Timestamp
-	8,  // 5: runcast.v1.QueueEntry.estimate:type_name -> runcast.v1.Estimate
+	12, // 0: runcast.v1.QueueEntry.submitted:type_name -> google.protobuf.Timestamp
+	12, // 1: runcast.v1.QueueEntry.start_p50:type_name -> google.protobuf.Timestamp
+	12, // 2: runcast.v1.QueueEntry.start_p90:type_name -> google.protobuf.Timestamp
+	12, // 3: runcast.v1.QueueEntry.end_p50:type_name -> google.protobuf.Timestamp
+	12, // 4: runcast.v1.QueueEntry.end_p90:type_name -> google.protobuf.Timestamp
+	13, // 5: runcast.v1.QueueEntry.estimate:type_name -> runcast.v1.Estimate
 	0,  // 6: runcast.v1.ListQueueResponse.entries:type_name -> runcast.v1.QueueEntry
 	0,  // 7: runcast.v1.GetEtaResponse.entry:type_name -> runcast.v1.QueueEntry
 	0,  // 8: runcast.v1.WatchQueueResponse.entries:type_name -> runcast.v1.QueueEntry
-	1,  // 9: runcast.v1.QueueService.ListQueue:input_type -> runcast.v1.ListQueueRequest
-	3,  // 10: runcast.v1.QueueService.GetEta:input_type -> runcast.v1.GetEtaRequest
-	5,  // 11: runcast.v1.QueueService.WatchQueue:input_type -> runcast.v1.WatchQueueRequest
-	2,  // 12: runcast.v1.QueueService.ListQueue:output_type -> runcast.v1.ListQueueResponse
-	4,  // 13: runcast.v1.QueueService.GetEta:output_type -> runcast.v1.GetEtaResponse
-	6,  // 14: runcast.v1.QueueService.WatchQueue:output_type -> runcast.v1.WatchQueueResponse
-	12, // [12:15] is the sub-list for method output_type
-	9,  // [9:12] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	9,  // 9: runcast.v1.GetLoadResponse.shares:type_name -> runcast.v1.QueueShare
+	10, // 10: runcast.v1.GetLoadResponse.unserved:type_name -> runcast.v1.Demand
+	11, // 11: runcast.v1.Demand.request:type_name -> runcast.v1.Demand.RequestEntry
+	1,  // 12: runcast.v1.QueueService.ListQueue:input_type -> runcast.v1.ListQueueRequest
+	3,  // 13: runcast.v1.QueueService.GetEta:input_type -> runcast.v1.GetEtaRequest
+	5,  // 14: runcast.v1.QueueService.WatchQueue:input_type -> runcast.v1.WatchQueueRequest
+	7,  // 15: runcast.v1.QueueService.GetLoad:input_type -> runcast.v1.GetLoadRequest
+	2,  // 16: runcast.v1.QueueService.ListQueue:output_type -> runcast.v1.ListQueueResponse
+	4,  // 17: runcast.v1.QueueService.GetEta:output_type -> runcast.v1.GetEtaResponse
+	6,  // 18: runcast.v1.QueueService.WatchQueue:output_type -> runcast.v1.WatchQueueResponse
+	8,  // 19: runcast.v1.QueueService.GetLoad:output_type -> runcast.v1.GetLoadResponse
+	16, // [16:20] is the sub-list for method output_type
+	12, // [12:16] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_runcast_v1_queue_proto_init() }
@@ -526,7 +789,7 @@ func file_runcast_v1_queue_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_runcast_v1_queue_proto_rawDesc), len(file_runcast_v1_queue_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,6 +22,7 @@ const (
 	QueueService_ListQueue_FullMethodName  = "/runcast.v1.QueueService/ListQueue"
 	QueueService_GetEta_FullMethodName     = "/runcast.v1.QueueService/GetEta"
 	QueueService_WatchQueue_FullMethodName = "/runcast.v1.QueueService/WatchQueue"
+	QueueService_GetLoad_FullMethodName    = "/runcast.v1.QueueService/GetLoad"
 )
 
 // QueueServiceClient is the client API for QueueService service.
@@ -36,6 +37,8 @@ type QueueServiceClient interface {
 	GetEta(ctx context.Context, in *GetEtaRequest, opts ...grpc.CallOption) (*GetEtaResponse, error)
 	// WatchQueue streams the waiting jobs now and whenever the plan changes.
 	WatchQueue(ctx context.Context, in *WatchQueueRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchQueueResponse], error)
+	// GetLoad tells what the queues have of the cluster.
+	GetLoad(ctx context.Context, in *GetLoadRequest, opts ...grpc.CallOption) (*GetLoadResponse, error)
 }
 
 type queueServiceClient struct {
@@ -85,6 +88,16 @@ func (c *queueServiceClient) WatchQueue(ctx context.Context, in *WatchQueueReque
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type QueueService_WatchQueueClient = grpc.ServerStreamingClient[WatchQueueResponse]
 
+func (c *queueServiceClient) GetLoad(ctx context.Context, in *GetLoadRequest, opts ...grpc.CallOption) (*GetLoadResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetLoadResponse)
+	err := c.cc.Invoke(ctx, QueueService_GetLoad_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // QueueServiceServer is the server API for QueueService service.
 // All implementations must embed UnimplementedQueueServiceServer
 // for forward compatibility.
@@ -97,6 +110,8 @@ type QueueServiceServer interface {
 	GetEta(context.Context, *GetEtaRequest) (*GetEtaResponse, error)
 	// WatchQueue streams the waiting jobs now and whenever the plan changes.
 	WatchQueue(*WatchQueueRequest, grpc.ServerStreamingServer[WatchQueueResponse]) error
+	// GetLoad tells what the queues have of the cluster.
+	GetLoad(context.Context, *GetLoadRequest) (*GetLoadResponse, error)
 	mustEmbedUnimplementedQueueServiceServer()
 }
 
@@ -115,6 +130,9 @@ func (UnimplementedQueueServiceServer) GetEta(context.Context, *GetEtaRequest) (
 }
 func (UnimplementedQueueServiceServer) WatchQueue(*WatchQueueRequest, grpc.ServerStreamingServer[WatchQueueResponse]) error {
 	return status.Error(codes.Unimplemented, "method WatchQueue not implemented")
+}
+func (UnimplementedQueueServiceServer) GetLoad(context.Context, *GetLoadRequest) (*GetLoadResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetLoad not implemented")
 }
 func (UnimplementedQueueServiceServer) mustEmbedUnimplementedQueueServiceServer() {}
 func (UnimplementedQueueServiceServer) testEmbeddedByValue()                      {}
@@ -184,6 +202,24 @@ func _QueueService_WatchQueue_Handler(srv interface{}, stream grpc.ServerStream)
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type QueueService_WatchQueueServer = grpc.ServerStreamingServer[WatchQueueResponse]
 
+func _QueueService_GetLoad_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetLoadRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueueServiceServer).GetLoad(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: QueueService_GetLoad_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueueServiceServer).GetLoad(ctx, req.(*GetLoadRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // QueueService_ServiceDesc is the grpc.ServiceDesc for QueueService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -198,6 +234,10 @@ var QueueService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetEta",
 			Handler:    _QueueService_GetEta_Handler,
+		},
+		{
+			MethodName: "GetLoad",
+			Handler:    _QueueService_GetLoad_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
