@@ -117,6 +117,7 @@ func (m *metrics) load(l predictor.QueueLoad) {
 	}
 	setByQueue(m.shares, shares)
 	m.unserved.Reset()
+	m.unserved.WithLabelValues(pods).Set(0) // says that there is none
 	for _, d := range l.Unserved {
 		m.unserved.WithLabelValues(pods).Add(float64(d.Pods))
 		for resource, amount := range d.Request {
