@@ -157,7 +157,7 @@ func (c *Collector) deliver(ctx context.Context, jobs []Finished) error {
 		if !ok {
 			c.metrics.tally.ended(&f.Record)
 		}
-		if c.sources.Usage == nil || before.Quality == predictor.QualityExact {
+		if c.sources.Usage == nil || measuredByAPI(before) {
 			continue
 		}
 		if dropped := c.waiting.add(f, f.Record.Finished.Add(c.cfg.Lag), time.Now()); dropped {

@@ -178,11 +178,12 @@ func TestKubernetesAlone(t *testing.T) {
 	})
 }
 
-// TestRestartMeasuresOnce: what is exact already is not asked for again when the
-// API tells of it at the next start.
+// TestRestartMeasuresOnce: what has been measured is not asked for again, nor counted
+// again, when the API tells of it at the next start.
 func TestRestartMeasuresOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{jobs: everyMinute(time.Now().UTC(), 5)}
+		w.jobs[1].short = true
 		s := openStore(t)
 		sources, _ := w.sources()
 		for range 2 {

@@ -63,3 +63,9 @@ func join(f Finished, u predictor.Usage) predictor.JobRecord {
 func measured(r predictor.JobRecord) bool {
 	return r.Quality == predictor.QualityExact || r.Quality == predictor.QualitySparse
 }
+
+// measuredByAPI reports whether a record has usage samples beside the lifecycle that the
+// API tells; it alone makes a record exact, and knows exit codes.
+func measuredByAPI(r predictor.JobRecord) bool {
+	return r.Quality == predictor.QualityExact || r.ExitCode != nil && measured(r)
+}

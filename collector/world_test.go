@@ -30,12 +30,12 @@ type world struct {
 type outage struct{ from, to time.Time }
 
 // A job is one truth. Prometheus does not know that a deleted job ended, and has no
-// samples of a brief one.
+// samples of a brief one, and few of a short one.
 type job struct {
 	name                         string
 	submitted, started, finished time.Time
 	forgotten                    time.Time // by the API server
-	cancelled, brief             bool
+	cancelled, brief, short      bool
 }
 
 const scrapeLag = 30 * time.Second
@@ -118,6 +118,9 @@ func (p prometheus) Usage(_ context.Context, jobs []collector.Finished) ([]predi
 		out[i].Quality = predictor.QualityNone
 		if j := p.byID[f.Record.ID]; j.measurable() && len(f.Pods) > 0 && time.Since(j.finished) >= scrapeLag {
 			out[i] = predictor.Usage{PeakMemory: j.peak(), Quality: predictor.QualityExact}
+			if j.short {
+				out[i].Quality = predictor.QualitySparse
+			}
 		}
 		p.measured[f.Record.ID]++
 	}
