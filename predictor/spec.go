@@ -38,7 +38,7 @@ type JobSpec struct {
 	User      string `json:"user,omitzero"`
 	Queue     string `json:"queue,omitzero"`
 	Name      string `json:"name,omitzero"`
-	// Owner is the topmost controller above the Job as Kind/name: "CronJob/nightly".
+	// Owner is the controller of the Job as Kind/name: "CronJob/nightly".
 	Owner string `json:"owner,omitzero"`
 	// Family is the user's own history key (annotation runcast.dev/job-family).
 	Family string `json:"family,omitzero"`

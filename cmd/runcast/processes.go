@@ -146,7 +146,7 @@ func (p *process) addCollector(s *store.Store) error {
 		if err != nil {
 			return fmt.Errorf("collector: %w (set kubernetes.disabled: true to learn from Prometheus alone)", err)
 		}
-		sources.Lifecycles, err = collectorkube.New(client, collectorkube.Options{Cluster: p.cfg.Cluster}, p.log, p.metrics)
+		sources.Lifecycles, err = collectorkube.New(client, p.cfg.Cluster, p.log, p.metrics)
 		if err != nil {
 			return err
 		}

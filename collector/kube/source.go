@@ -38,17 +38,9 @@ const (
 	lastDelivery = 5 * time.Second
 )
 
-// Options say what to watch.
-type Options struct {
-	// Cluster is the name of the cluster in job IDs and records. Default: none.
-	Cluster string
-	// Namespace restricts Jobs and pods to one namespace. Default: all.
-	Namespace string
-}
-
 // A Source watches one cluster. It implements collector.Lifecycles.
 type Source struct {
-	opts    Options
+	cluster string
 	log     *slog.Logger
 	tracker *tracker
 
@@ -61,14 +53,14 @@ type Source struct {
 
 var _ collector.Lifecycles = (*Source)(nil)
 
-// New makes a source over client. Its metrics go to reg, which may be nil. It can
-// be run once.
-func New(client kubernetes.Interface, opts Options, log *slog.Logger, reg prometheus.Registerer) (*Source, error) {
+// New makes a source over client, which has the name cluster in job IDs and records;
+// it may be empty. Its metrics go to reg, which may be nil. It can be run once.
+func New(client kubernetes.Interface, cluster string, log *slog.Logger, reg prometheus.Registerer) (*Source, error) {
 	metrics := promauto.With(reg)
 	s := &Source{
-		opts: opts, log: log,
-		jobs: batchinformers.NewJobInformer(client, opts.Namespace, 0, nil),
-		pods: coreinformers.NewFilteredPodInformer(client, opts.Namespace, 0, nil, func(o *metav1.ListOptions) {
+		cluster: cluster, log: log,
+		jobs: batchinformers.NewJobInformer(client, metav1.NamespaceAll, 0, nil),
+		pods: coreinformers.NewFilteredPodInformer(client, metav1.NamespaceAll, 0, nil, func(o *metav1.ListOptions) {
 			o.LabelSelector = batchv1.JobNameLabel
 		}),
 		nodes:   coreinformers.NewNodeInformer(client, 0, nil),
@@ -198,7 +190,7 @@ func (s *Source) turn(ctx context.Context, ready func(*run) bool, deliver func(c
 		}
 		batch, problems := make([]collector.Finished, len(runs)), make([][]jobspec.Problem, len(runs))
 		for i, r := range runs {
-			batch[i], problems[i] = r.read(s.opts.Cluster, s.priority(r))
+			batch[i], problems[i] = r.read(s.cluster, s.priority(r))
 		}
 		if err := deliver(ctx, batch); err != nil {
 			return err

@@ -31,7 +31,7 @@ func TestRefused(t *testing.T) {
 		c.do("complete train")
 		var log bytes.Buffer
 		reg := prometheus.NewPedanticRegistry()
-		source, err := kube.New(c.client, kube.Options{Cluster: "eu"}, slog.New(slog.NewTextHandler(&log, nil)), reg)
+		source, err := kube.New(c.client, "eu", slog.New(slog.NewTextHandler(&log, nil)), reg)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,7 +89,7 @@ func TestForbidden(t *testing.T) {
 		c.do("job train")
 		c.do("begin train")
 		c.do("complete train")
-		source, err := kube.New(c.client, kube.Options{}, slog.New(slog.DiscardHandler), nil)
+		source, err := kube.New(c.client, "", slog.New(slog.DiscardHandler), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -127,7 +127,7 @@ func TestNameReused(t *testing.T) {
 		c.do("job train")
 		c.do("begin train")
 		reg := prometheus.NewPedanticRegistry()
-		source, err := kube.New(c.client, kube.Options{}, slog.New(slog.DiscardHandler), reg)
+		source, err := kube.New(c.client, "", slog.New(slog.DiscardHandler), reg)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -69,7 +69,7 @@ func play(t *testing.T, events string) string {
 	collect := func() {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
-		source, err := kube.New(c.client, kube.Options{}, slog.New(slog.DiscardHandler), nil)
+		source, err := kube.New(c.client, "", slog.New(slog.DiscardHandler), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
