@@ -54,7 +54,7 @@ func TestJobRecordValidate(t *testing.T) {
 		"kernel peak":              {func(r *JobRecord) { r.KernelPeak = -1 }, []string{"kernel_peak_bytes"}},
 		"GPU memory":               {func(r *JobRecord) { r.PeakGPUMemory = -1 }, []string{"peak_gpu_memory_bytes"}},
 		"CPU seconds":              {func(r *JobRecord) { r.CPUSeconds = &nan }, []string{"cpu_seconds"}},
-		"busy CPU":                {func(r *JobRecord) { r.BusyCPUCores = 2e6 }, []string{"busy_cpu_cores"}},
+		"busy CPU":                 {func(r *JobRecord) { r.BusyCPUCores = 2e6 }, []string{"busy_cpu_cores"}},
 		"CPU peak":                 {func(r *JobRecord) { r.PeakCPUCores = -1 }, []string{"peak_cpu_cores"}},
 		"GPU utilization":          {func(r *JobRecord) { two := 2.0; r.GPUUtilization = &two }, []string{"gpu_utilization"}},
 		"quality":                  {func(r *JobRecord) { r.Quality = "good" }, []string{"quality"}},

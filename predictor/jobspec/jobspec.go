@@ -93,8 +93,8 @@ func Gang(job *batchv1.Job) int {
 	return int(max(n, 1))
 }
 
-// IsGPU reports whether an extended resource counts as GPUs.
-func IsGPU(name corev1.ResourceName) bool {
+// isGPU reports whether an extended resource counts as GPUs.
+func isGPU(name corev1.ResourceName) bool {
 	return strings.HasSuffix(string(name), "/gpu") || strings.HasPrefix(string(name), "nvidia.com/mig-")
 }
 
@@ -158,7 +158,7 @@ func requests(t *corev1.PodTemplateSpec) predictor.Resources {
 			r.CPUCores = amount(q.AsApproximateFloat64())
 		case name == corev1.ResourceMemory:
 			r.Memory = predictor.Bytes(max(q.Value(), 0))
-		case IsGPU(name):
+		case isGPU(name):
 			r.GPUs = amount(r.GPUs + q.AsApproximateFloat64())
 		}
 	}
