@@ -21,9 +21,8 @@ import (
 // Job controller and kubelets do to its objects. Each line is a verb, the name of
 // an object, and settings NAME=VALUE.
 //
-//	node N [instance=TYPE] [gpu=PRODUCT]
 //	class N VALUE
-//	job J [parallelism=N] [completions=N] [deadline=S] [class=C] [memory=Q] [gpus=N] [suspend=true] [KEY=VALUE: an annotation]
+//	job J [parallelism=N] [completions=N] [deadline=S] [class=C] [memory=Q] [gpus=N] [gpu=PRODUCT] [suspend=true] [KEY=VALUE: an annotation]
 //	annotate J KEY=VALUE                  begin J        the Job controller sets startTime
 //	suspend J, resume J                   complete J     fail J REASON
 //	terminate J                           a deletion in the foreground begins
@@ -57,10 +56,6 @@ func (c *cluster) do(line string) {
 		}
 	}
 	switch verb {
-	case "node":
-		c.create(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{
-			"node.kubernetes.io/instance-type": settings["instance"], "nvidia.com/gpu.product": settings["gpu"],
-		}}})
 	case "class":
 		c.create(&schedulingv1.PriorityClass{ObjectMeta: metav1.ObjectMeta{Name: name}, Value: int32(c.number(rest[0]))})
 	case "job":
@@ -105,8 +100,6 @@ func (c *cluster) create(o metav1.Object) {
 		_, err = c.client.BatchV1().Jobs(namespace).Create(ctx, o, opts)
 	case *corev1.Pod:
 		_, err = c.client.CoreV1().Pods(namespace).Create(ctx, o, opts)
-	case *corev1.Node:
-		_, err = c.client.CoreV1().Nodes().Create(ctx, o, opts)
 	case *schedulingv1.PriorityClass:
 		_, err = c.client.SchedulingV1().PriorityClasses().Create(ctx, o, opts)
 	}
@@ -130,6 +123,8 @@ func (c *cluster) newJob(name string, settings map[string]string) *batchv1.Job {
 			requests["memory"] = resource.MustParse(value)
 		case "gpus":
 			requests["nvidia.com/gpu"] = resource.MustParse(value)
+		case "gpu":
+			j.Spec.Template.Spec.NodeSelector = map[string]string{"nvidia.com/gpu.product": value}
 		case "suspend":
 			j.Spec.Suspend = new(true)
 		default:

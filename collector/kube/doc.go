@@ -13,25 +13,27 @@
 //     since the condition comes later by the back-off; of a deleted one the deletion
 //     or the end of its last pod, whichever is later.
 //   - Annotations that appear only after the start were not known at submission and
-//     do not count: neither inputs nor estimates.
+//     do not count: neither inputs nor estimates. Nor does the hardware that the pods
+//     came to run on, but for what the Job selects: the next run's is not known either
+//     when it is to be predicted.
 //   - A Job deleted before it finished was cancelled. If only its absence is seen,
 //     after the watch was interrupted, its end is unknown: it is counted and left to
 //     the history source.
 //
 // # How it is seen
 //
-// Informers keep the Jobs, the pods that belong to Jobs, the nodes and the priority
-// classes; reflectors take care of disconnects. Pods may vanish before the end of
-// their Job is seen, so what matters of each is kept beside the cache until the Job
-// is delivered or gone. Finished Jobs that are there at the start are delivered as
-// well. Nothing is written to the cluster.
+// Informers keep the Jobs, the pods that belong to Jobs and the priority classes;
+// reflectors take care of disconnects. Pods may vanish before the end of their Job is
+// seen, so what matters of each is kept beside the cache until the Job is delivered or
+// gone. Finished Jobs that are there at the start are delivered as well. Nothing is
+// written to the cluster.
 //
 // # Permissions
 //
 //	get, list, watch  batch                jobs
-//	get, list, watch  (core)               pods, nodes
+//	get, list, watch  (core)               pods
 //	get, list, watch  scheduling.k8s.io    priorityclasses
 //
-// Nodes and priority classes belong to no namespace; without permission for them
-// hardware and priority stay unknown and the rest works.
+// Priority classes belong to no namespace; without permission for them the priority is
+// that of a job's pods, and the rest works.
 package kube

@@ -14,23 +14,16 @@ import (
 type pod struct {
 	last  *corev1.Pod     // as last seen
 	kills map[string]bool // the kills for memory seen so far
-	node  hardware
-	gone  bool // deleted
+	gone  bool            // deleted
 }
-
-// hardware is what a node's labels say; empty if unknown.
-type hardware struct{ instance, gpu string }
 
 const reasonOOMKilled = "OOMKilled"
 
 // seen returns p, which may be nil, after another look at it.
-func (p *pod) seen(o *corev1.Pod, node func(name string) hardware) *pod {
+func (p *pod) seen(o *corev1.Pod) *pod {
 	next := &pod{last: o}
 	if p != nil {
-		next.kills, next.node, next.gone = p.kills, p.node, p.gone
-	}
-	if next.node == (hardware{}) && o.Spec.NodeName != "" {
-		next.node = node(o.Spec.NodeName)
+		next.kills, next.gone = p.kills, p.gone
 	}
 	for _, c := range next.containers() {
 		for _, s := range []corev1.ContainerState{c.LastTerminationState, c.State} {

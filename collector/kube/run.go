@@ -105,10 +105,6 @@ func (r *run) read(cluster string, priority int32) (collector.Finished, []jobspe
 	f := collector.Finished{Record: rec, FromAPI: true}
 	for _, p := range pods {
 		f.Record.OOMKills += len(p.kills)
-		f.Record.NodeType = cmp.Or(f.Record.NodeType, p.node.instance)
-		if f.Record.Requests.GPUs > 0 {
-			f.Record.GPUModel = cmp.Or(f.Record.GPUModel, p.node.gpu)
-		}
 		f.Pods = append(f.Pods, collector.Pod{
 			Name: p.last.Name, UID: string(p.last.UID), Node: p.last.Spec.NodeName,
 			Started: p.started(), Finished: p.finished(),

@@ -31,9 +31,8 @@ const (
 	lookEvery = time.Second
 	// deliveryLimit is the most jobs delivered at once.
 	deliveryLimit = 500
-	// clusterSync is how long the start waits for nodes and priority classes, which
-	// may be forbidden.
-	clusterSync = 10 * time.Second
+	// classSync is how long the start waits for priority classes, which may be forbidden.
+	classSync = 10 * time.Second
 	// lastDelivery bounds the delivery of what had ended when the source is stopped.
 	lastDelivery = 5 * time.Second
 )
@@ -44,8 +43,8 @@ type Source struct {
 	log     *slog.Logger
 	tracker *tracker
 
-	jobs, pods, nodes, classes cache.SharedIndexInformer
-	registrations              []cache.ResourceEventHandlerRegistration // of jobs and pods
+	jobs, pods, classes cache.SharedIndexInformer
+	registrations       []cache.ResourceEventHandlerRegistration // of jobs and pods
 
 	finished, watchErrors *prometheus.CounterVec
 	problems, unresolved  prometheus.Counter
@@ -63,7 +62,6 @@ func New(client kubernetes.Interface, cluster string, log *slog.Logger, reg prom
 		pods: coreinformers.NewFilteredPodInformer(client, metav1.NamespaceAll, 0, nil, func(o *metav1.ListOptions) {
 			o.LabelSelector = batchv1.JobNameLabel
 		}),
-		nodes:   coreinformers.NewNodeInformer(client, 0, nil),
 		classes: schedulinginformers.NewPriorityClassInformer(client, 0, nil),
 
 		finished: metrics.NewCounterVec(prometheus.CounterOpts{
@@ -90,7 +88,7 @@ func New(client kubernetes.Interface, cluster string, log *slog.Logger, reg prom
 func (s *Source) connect() error {
 	var errs []error
 	for kind, informer := range map[string]cache.SharedIndexInformer{
-		"Job": s.jobs, "Pod": s.pods, "Node": s.nodes, "PriorityClass": s.classes,
+		"Job": s.jobs, "Pod": s.pods, "PriorityClass": s.classes,
 	} {
 		errs = append(errs,
 			informer.SetTransform(light),
@@ -105,8 +103,8 @@ func (s *Source) connect() error {
 	))
 	errs = append(errs, err)
 	pods, err := s.pods.AddEventHandler(events(
-		func(p *corev1.Pod) { s.tracker.pod(p, s.hardware) },
-		func(p *corev1.Pod, _ bool) { s.tracker.podGone(p, s.hardware) },
+		s.tracker.pod,
+		func(p *corev1.Pod, _ bool) { s.tracker.podGone(p) },
 	))
 	s.registrations = []cache.ResourceEventHandlerRegistration{jobs, pods}
 	return errors.Join(append(errs, err)...)
@@ -139,14 +137,10 @@ func events[T metav1.Object](seen func(T), gone func(last T, interrupted bool)) 
 func (s *Source) Run(ctx context.Context, deliver func(context.Context, []collector.Finished) error) error {
 	var informers sync.WaitGroup
 	defer informers.Wait()
-	start := func(list ...cache.SharedIndexInformer) {
-		for _, informer := range list {
-			informers.Go(func() { informer.RunWithContext(ctx) })
-		}
+	for _, informer := range []cache.SharedIndexInformer{s.classes, s.jobs, s.pods} {
+		informers.Go(func() { informer.RunWithContext(ctx) })
 	}
-	start(s.nodes, s.classes) // first, since pods are looked up there as they come
-	s.syncCluster(ctx)
-	start(s.jobs, s.pods)
+	s.syncClasses(ctx)
 	if !cache.WaitForCacheSync(ctx.Done(), s.registrations[0].HasSynced, s.registrations[1].HasSynced) {
 		return nil
 	}
@@ -172,12 +166,12 @@ func (s *Source) Run(ctx context.Context, deliver func(context.Context, []collec
 	}
 }
 
-// syncCluster waits for nodes and priority classes, but not for long.
-func (s *Source) syncCluster(ctx context.Context) {
-	bounded, cancel := context.WithTimeout(ctx, clusterSync)
+// syncClasses waits for the priority classes, but not for long.
+func (s *Source) syncClasses(ctx context.Context) {
+	bounded, cancel := context.WithTimeout(ctx, classSync)
 	defer cancel()
-	if !cache.WaitForCacheSync(bounded.Done(), s.nodes.HasSynced, s.classes.HasSynced) && ctx.Err() == nil {
-		s.log.WarnContext(ctx, "nodes or priority classes cannot be listed; hardware and priority of jobs may stay unknown")
+	if !cache.WaitForCacheSync(bounded.Done(), s.classes.HasSynced) && ctx.Err() == nil {
+		s.log.WarnContext(ctx, "priority classes cannot be listed; the priority of jobs is taken from their pods")
 	}
 }
 
@@ -227,16 +221,6 @@ func (s *Source) priority(r *run) int32 {
 	return 0
 }
 
-// hardware says what a node is, as far as its labels do.
-func (s *Source) hardware(node string) hardware {
-	o, ok, err := s.nodes.GetStore().GetByKey(node)
-	if err != nil || !ok {
-		return hardware{}
-	}
-	labels := o.(*corev1.Node).Labels
-	return hardware{instance: labels[jobspec.LabelInstanceType], gpu: labels[jobspec.LabelGPUProduct]}
-}
-
 // light drops what is not read here, before it is cached.
 func light(o any) (any, error) {
 	switch o := o.(type) {
@@ -251,9 +235,6 @@ func light(o any) (any, error) {
 	case *corev1.Pod:
 		o.ManagedFields = nil
 		o.Spec = corev1.PodSpec{NodeName: o.Spec.NodeName, Priority: o.Spec.Priority}
-	case *corev1.Node:
-		o.ManagedFields = nil
-		o.Spec, o.Status = corev1.NodeSpec{}, corev1.NodeStatus{}
 	}
 	return o, nil
 }

@@ -97,15 +97,15 @@ func (t *tracker) jobGone(job *batchv1.Job, interrupted bool, now time.Time) {
 	}
 }
 
-// pod takes in a pod as it was added or updated; node says what a node is.
-func (t *tracker) pod(o *corev1.Pod, node func(name string) hardware) {
+// pod takes in a pod as it was added or updated.
+func (t *tracker) pod(o *corev1.Pod) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.look(o, node)
+	t.look(o)
 }
 
 // look returns the run of a pod that belongs to a Job, nil if that is delivered.
-func (t *tracker) look(o *corev1.Pod, node func(name string) hardware) *run {
+func (t *tracker) look(o *corev1.Pod) *run {
 	owner := metav1.GetControllerOfNoCopy(o)
 	if owner == nil || owner.Kind != "Job" {
 		return nil
@@ -115,17 +115,17 @@ func (t *tracker) look(o *corev1.Pod, node func(name string) hardware) *run {
 		return nil
 	}
 	if known := r.pods[o.UID]; known != nil || len(r.pods) < maxPods {
-		r.pods[o.UID] = known.seen(o, node)
+		r.pods[o.UID] = known.seen(o)
 	}
 	return r
 }
 
 // podGone takes in the last state of a pod that was deleted. It is kept as long as
 // its Job is watched.
-func (t *tracker) podGone(o *corev1.Pod, node func(name string) hardware) {
+func (t *tracker) podGone(o *corev1.Pod) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	r := t.look(o, node)
+	r := t.look(o)
 	switch {
 	case r == nil || r.pods[o.UID] == nil:
 	case r.job != nil:

@@ -34,8 +34,7 @@ func aPod(j *batchv1.Job, name string) *corev1.Pod {
 	}
 }
 
-func nowhere(string) hardware { return hardware{} }
-func always(*run) bool        { return true }
+func always(*run) bool { return true }
 
 // TestAbsenceIsNoEnd: a Job that is gone after the watch was interrupted may have
 // ended in any way, unless it had ended, or was being deleted, when last seen.
@@ -106,7 +105,7 @@ func TestPodsOfOneJobAreBounded(t *testing.T) {
 	tr := newTracker(nil)
 	j := aJob("sweep")
 	for i := range maxPods + 100 {
-		tr.pod(aPod(j, fmt.Sprint("p", i)), nowhere)
+		tr.pod(aPod(j, fmt.Sprint("p", i)))
 	}
 	if n := len(tr.runs[j.UID].pods); n != maxPods {
 		t.Errorf("%d pods kept, want %d", n, maxPods)
@@ -129,7 +128,7 @@ func TestAnyOrder(t *testing.T) {
 				func() { tr.jobGone(failed(j), false, start) })
 			for k := range 3 {
 				p := aPod(j, fmt.Sprint(j.Name, "-", k))
-				watches[1] = append(watches[1], func() { tr.pod(p, nowhere) }, func() { tr.podGone(p, nowhere) })
+				watches[1] = append(watches[1], func() { tr.pod(p) }, func() { tr.podGone(p) })
 			}
 		}
 		for len(watches[0])+len(watches[1]) > 0 {
