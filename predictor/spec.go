@@ -49,8 +49,9 @@ type JobSpec struct {
 
 	Pods     int       `json:"pods,omitzero"` // gang size: pods that run at once; Gang() reads 0 as 1
 	Requests Resources `json:"requests,omitzero"`
-	GPUModel string    `json:"gpu_model,omitzero"`
-	NodeType string    `json:"node_type,omitzero"`
+	// GPUModel and NodeType are what the job asks for, not what it came to run on.
+	GPUModel string `json:"gpu_model,omitzero"`
+	NodeType string `json:"node_type,omitzero"`
 
 	// RuntimeLimit is a kill limit: no run lasts longer.
 	RuntimeLimit time.Duration `json:"runtime_limit,omitzero"`

@@ -49,9 +49,6 @@ func (s *Source) Finished(ctx context.Context, from, to time.Time) ([]collector.
 	if err := s.findPods(ctx, runs); err != nil {
 		return nil, err
 	}
-	if err := s.findHardware(ctx, runs); err != nil {
-		return nil, err
-	}
 	var out []collector.Finished
 	for i := range runs {
 		f, err := runs[i].finished(s.cfg.Cluster, s.scrape())
@@ -259,65 +256,4 @@ func (s *Source) findPods(ctx context.Context, runs []run) error {
 		runs[i].pods = pods[i]
 	}
 	return nil
-}
-
-// findHardware joins the labels of nodes to pods. It is done here: a node that was
-// relabelled has two series, on which a join in PromQL fails.
-func (s *Source) findHardware(ctx context.Context, runs []run) error {
-	var sc scope
-	seen := map[string]bool{}
-	var start time.Time
-	for i := range runs {
-		first, last := runs[i].bounds()
-		for _, p := range runs[i].pods {
-			if p.node == "" {
-				continue
-			}
-			if !seen[p.node] {
-				seen[p.node] = true
-				sc.names = append(sc.names, p.node)
-			}
-			if start.IsZero() || first.Before(start) {
-				start = first
-			}
-			sc.at = later(sc.at, last.Add(s.scrape()))
-		}
-	}
-	if len(sc.names) == 0 {
-		return nil
-	}
-	slices.Sort(sc.names)
-	sc.window = sc.at.Sub(start)
-	nodes := make([]item, len(sc.names))
-	for i, n := range sc.names {
-		nodes[i] = item{"", n, start, sc.at, i}
-	}
-	labels := make([]hardware, len(nodes))
-	err := s.each(ctx, nodes, func(ctx context.Context, batch []item) error {
-		return gather(ctx, s, s.scopeOf(batch), batch, func(r *row) string { return r.label("node") }, hardwareFields, labels)
-	}, nil)
-	if err != nil {
-		return err
-	}
-	for i := range runs {
-		for k := range runs[i].pods {
-			p := &runs[i].pods[k]
-			if n, ok := slices.BinarySearch(sc.names, p.node); ok {
-				p.nodeType, p.gpuModel = labels[n].instance, labels[n].gpu
-			}
-		}
-	}
-	return nil
-}
-
-// hardware is what a node's labels say; empty if unknown.
-type hardware struct{ instance, gpu string }
-
-// A relabelled node has several series: the largest value stays, so that it is always
-// the same one.
-var hardwareFields = []field[hardware]{
-	{"node_labels", func(h *hardware, r row) {
-		h.instance = max(h.instance, r.label("label_node_kubernetes_io_instance_type"))
-		h.gpu = max(h.gpu, r.label("label_nvidia_com_gpu_product"))
-	}},
 }

@@ -17,7 +17,7 @@ const (
 	fixKilled   = "Nothing, if no container was killed for memory in the last day; else see that --metric-denylist keeps it."
 	fixDCGM     = "Run dcgm-exporter with DCGM_EXPORTER_KUBERNETES=true and scrape it, or set labels.gpu: none if there are no GPUs."
 	fixMIG      = "Nothing, if no GPU is divided; else have DCGM_FI_PROF_GR_ENGINE_ACTIVE in dcgm-exporter's list of metrics."
-	fixLabels   = "Start kube-state-metrics with --metric-labels-allowlist=jobs=[runcast.dev/queue-name],nodes=[node.kubernetes.io/instance-type,nvidia.com/gpu.product]."
+	fixLabels   = "Start kube-state-metrics with --metric-labels-allowlist=jobs=[runcast.dev/queue-name]."
 	fixNotes    = "Start kube-state-metrics with --metric-annotations-allowlist=jobs=[runcast.dev/user,runcast.dev/job-family,runcast.dev/expected-runtime]."
 )
 
@@ -45,7 +45,6 @@ var needs = []need{
 	{KubeStateMetrics, "kube_pod_container_resource_requests", Warning, "requests are not known", fixKSM},
 	{KubeStateMetrics, "kube_pod_container_status_terminated_reason", Warning, "kills for memory under restartPolicy Never are taken for other failures", fixKSM},
 	{KubeStateMetrics, "kube_pod_container_status_last_terminated_reason", Warning, "kills for memory before a restart are not known", fixKilled},
-	{KubeStateMetrics, "kube_node_labels", Warning, "node types and GPU models are not known", fixLabels},
 	{KubeStateMetrics, "kube_job_labels", Warning, "queues are not known", fixLabels},
 	{KubeStateMetrics, "kube_job_annotations", Warning, "users, families and expected runtimes are not known", fixNotes},
 	{DCGM, needGPU, Warning, "nothing is known of GPUs", fixDCGM},
@@ -56,12 +55,9 @@ var needs = []need{
 // An allowance is a label that kube-state-metrics has only if it is told to.
 type allowance struct {
 	metric, label string
-	ifSeen        string // it matters only where there is this metric
 	without, fix  string
 }
 
 var allowed = []allowance{
-	{"kube_job_labels", "label_runcast_dev_queue_name", "", "queues are not known", fixLabels},
-	{"kube_node_labels", "label_node_kubernetes_io_instance_type", "", "node types are not known", fixLabels},
-	{"kube_node_labels", "label_nvidia_com_gpu_product", needGPU, "GPU models are not known", fixLabels},
+	{"kube_job_labels", "label_runcast_dev_queue_name", "queues are not known", fixLabels},
 }

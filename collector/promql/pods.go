@@ -25,7 +25,6 @@ type pod struct {
 	restarts                   map[string]int
 	evicted                    bool
 	unanswered                 bool // the server refused to say anything about it
-	nodeType, gpuModel         string
 }
 
 var podFields = []field[pod]{

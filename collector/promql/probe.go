@@ -209,7 +209,7 @@ func (p *prober) quality(ctx context.Context) {
 // allowLists checks the labels that kube-state-metrics gives only on demand.
 func (p *prober) allowLists(ctx context.Context) {
 	for _, a := range allowed {
-		if !p.known[a.metric] || a.ifSeen != "" && !p.known[a.ifSeen] {
+		if !p.known[a.metric] {
 			continue
 		}
 		check := fmt.Sprintf("%s: %s of %s", KubeStateMetrics, a.label, a.metric)

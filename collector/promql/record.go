@@ -129,12 +129,6 @@ func (r *run) finished(cluster string, scrape time.Duration) (collector.Finished
 		rec.Image = cmp.Or(rec.Image, p.image())
 		rec.OOMKills += len(p.oomKilled)
 	}
-	for i := range r.pods {
-		rec.NodeType = cmp.Or(rec.NodeType, r.pods[i].nodeType)
-		if rec.Requests.GPUs > 0 {
-			rec.GPUModel = cmp.Or(rec.GPUModel, r.pods[i].gpuModel)
-		}
-	}
 	if start := r.started(); !start.IsZero() {
 		rec.Started = later(start, rec.Submitted)
 	}
