@@ -2,6 +2,7 @@ package kube
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -83,6 +84,10 @@ func (r *run) read(cluster string, priority int32) (collector.Finished, []jobspe
 	submitted := *r.job
 	if r.queued {
 		submitted.Annotations = r.submission
+		if asked, resized := r.job.Annotations[jobspec.AnnotationUserMemory]; resized { // it came with the request that is there now
+			submitted.Annotations = map[string]string{jobspec.AnnotationUserMemory: asked}
+			maps.Copy(submitted.Annotations, r.submission)
+		}
 	}
 	spec, problems := jobspec.FromJob(&submitted, priority)
 	spec.ID = collector.JobID(cluster, spec.Namespace, spec.Name, spec.Submitted)

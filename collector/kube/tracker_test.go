@@ -8,8 +8,12 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/runcast/runcast/predictor"
+	"github.com/runcast/runcast/predictor/jobspec"
 )
 
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -159,5 +163,32 @@ func TestAnyOrder(t *testing.T) {
 		if len(tr.runs)+len(tr.ended) != 0 {
 			t.Errorf("seed %d: %d runs stay", seed, len(tr.runs))
 		}
+	}
+}
+
+// TestResizedUnseen: the request is the user's, though the Job was released, and its
+// request changed, while the watch was interrupted.
+func TestResizedUnseen(t *testing.T) {
+	j := aJob("train")
+	j.Annotations = map[string]string{"feature.runcast.dev/epochs": "30"}
+	request := func(j *batchv1.Job, memory string) {
+		j.Spec.Template.Spec.Containers = []corev1.Container{{Name: "main", Resources: corev1.ResourceRequirements{
+			Requests: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse(memory)},
+		}}}
+	}
+	request(j, "4Gi")
+	tr := newTracker(nil)
+	tr.job(j, start)
+	j = failed(j)
+	request(j, "1Gi")
+	j.Status.StartTime = new(metav1.NewTime(start))
+	j.Annotations = map[string]string{jobspec.AnnotationUserMemory: "4294967296", "feature.runcast.dev/late": "1"}
+	tr.job(j, start)
+	f, _ := tr.finished(always, 1)[0].read("", 0)
+	if got := f.Record.Requests.Memory; got != 4*predictor.GiB {
+		t.Errorf("memory request %v, want 4GiB", got)
+	}
+	if len(f.Record.Features) != 1 || f.Record.Features["epochs"].Number != 30 {
+		t.Errorf("features %v, want those of the submission", f.Record.Features)
 	}
 }
