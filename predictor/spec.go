@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -76,6 +77,17 @@ func (s *JobSpec) Gang() int { return max(s.Pods, 1) }
 type Feature struct {
 	Text   string
 	Number float64
+}
+
+// ParseFeature reads a feature as people write it: a number as JSON writes it is a
+// number, everything else a text, so that an identifier such as 007 stays what it is.
+func ParseFeature(s string) Feature {
+	if json.Valid([]byte(s)) {
+		if x, err := strconv.ParseFloat(s, 64); err == nil {
+			return Feature{Number: x}
+		}
+	}
+	return Feature{Text: s}
 }
 
 // MarshalJSON writes the feature as a JSON string or number.

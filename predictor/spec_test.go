@@ -134,6 +134,19 @@ func TestFeatureJSON(t *testing.T) {
 	}
 }
 
+func TestParseFeature(t *testing.T) {
+	for text, want := range map[string]float64{"30": 30, "-1.5": -1.5, "2e6": 2e6, "0": 0} {
+		if got := ParseFeature(text); got != (Feature{Number: want}) {
+			t.Errorf("%q is %+v, want the number %v", text, got, want)
+		}
+	}
+	for _, text := range []string{"", "resnet", "007", "+1", ".5", "1.", "0x10", "1_000", "1e999", "NaN", "Inf", " 1", "1 ", "null", "true", `"1"`} {
+		if got := ParseFeature(text); got != (Feature{Text: text}) {
+			t.Errorf("%q is %+v, want the text", text, got)
+		}
+	}
+}
+
 // Whatever decodes is written back to the same feature.
 func FuzzFeatureJSON(f *testing.F) {
 	for _, s := range []string{`1`, `"x"`, `""`, `null`, `-0`, `1e308`, `"\ud800"`, "\"\xff\"", ` 7`, `{"a":1}`} {

@@ -16,8 +16,8 @@ func parseText(cell string) string      { return unquote(cell, hasReturn) }
 func formatText(text string) string     { return quote(text, hasReturn) }
 func hasReturn(text string) bool        { return strings.ContainsRune(text, '\r') }
 func ambiguousFeature(text string) bool { return hasReturn(text) || isNumber(text) }
-func isJSON(s string) bool              { return json.Valid([]byte(s)) }
-func startsLikeNumber(c byte) bool      { return c == '-' || '0' <= c && c <= '9' }
+func isNumber(text string) bool         { return text != "" && predictor.ParseFeature(text).Text == "" }
+
 func jsonString(cell string) (string, bool) {
 	if len(cell) < 2 || cell[0] != '"' {
 		return "", false
@@ -27,23 +27,11 @@ func jsonString(cell string) (string, bool) {
 	return text, err == nil
 }
 
-// isNumber reports whether a feature's cell is a number: one as JSON writes it,
-// with no spaces, leading zeros or plus sign, so that identifiers such as 007 stay texts.
-func isNumber(cell string) bool {
-	if cell == "" || !startsLikeNumber(cell[0]) || !isJSON(cell) {
-		return false
-	}
-	_, ok := parseFloat(cell)
-	return ok
-}
-
 // parseFeature reads a feature's cell, which is not empty.
 func parseFeature(cell string) predictor.Feature {
-	if isNumber(cell) {
-		x, _ := parseFloat(cell) // isNumber has seen to it
-		return predictor.Feature{Number: x}
-	}
-	return predictor.Feature{Text: unquote(cell, ambiguousFeature)}
+	f := predictor.ParseFeature(cell)
+	f.Text = unquote(f.Text, ambiguousFeature)
+	return f
 }
 
 func formatFeature(f predictor.Feature) string {

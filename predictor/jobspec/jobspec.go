@@ -3,7 +3,6 @@ package jobspec
 import (
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -284,12 +283,7 @@ func (r *reader) features() map[string]predictor.Feature {
 		if out == nil {
 			out = map[string]predictor.Feature{}
 		}
-		x, err := strconv.ParseFloat(declared[key], 64)
-		if err != nil || math.IsNaN(x) || math.IsInf(x, 0) {
-			out[name] = predictor.Feature{Text: text(declared[key])}
-		} else {
-			out[name] = predictor.Feature{Number: x}
-		}
+		out[name] = predictor.ParseFeature(text(declared[key]))
 	}
 	return out
 }

@@ -145,14 +145,14 @@ func TestFromJob(t *testing.T) {
 			annotate("slurmjob.slinky.slurm.net/timelimit", "9223372036854775807")),
 			problems: []string{"metadata.labels[kueue.x-k8s.io/max-exec-time-seconds]", "metadata.annotations[slurmjob.slinky.slurm.net/timelimit]"}},
 		{name: "declared inputs", job: job(annotate("feature.runcast.dev/epochs", "3", "feature.runcast.dev/model", "resnet",
-			"feature.runcast.dev/empty", "", "feature.runcast.dev/rate", "NaN"),
+			"feature.runcast.dev/empty", "", "feature.runcast.dev/rate", "NaN", "feature.runcast.dev/build", "007"),
 			func(j *batchv1.Job) {
 				j.Spec.Template.Annotations["feature.runcast.dev/epochs"] = "9"
 				j.Spec.Template.Annotations["feature.runcast.dev/bytes"] = "1e9"
 			}),
 			want: func(s *predictor.JobSpec) {
 				s.Features = map[string]predictor.Feature{
-					"epochs": {Number: 3}, "bytes": {Number: 1e9}, "model": {Text: "resnet"}, "rate": {Text: "NaN"},
+					"epochs": {Number: 3}, "bytes": {Number: 1e9}, "model": {Text: "resnet"}, "rate": {Text: "NaN"}, "build": {Text: "007"},
 				}
 			}},
 		{name: "an input without a name", job: job(annotate("feature.runcast.dev/", "1")),
