@@ -22,6 +22,6 @@
 // Permissions: get, list and watch verticalpodautoscalers and patch
 // verticalpodautoscalers/status (autoscaling.k8s.io); list and watch nodes and
 // limitranges; list pods; get cronjobs and jobs (batch), deployments, statefulsets,
-// daemonsets and replicasets (apps) and replicationcontrollers; with an election,
-// get, create and update leases (coordination.k8s.io) in its namespace.
+// daemonsets and replicasets (apps) and replicationcontrollers, and */scale of other
+// kinds; with an election, get, create and update leases (coordination.k8s.io) in its namespace.
 package recommender

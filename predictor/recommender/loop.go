@@ -16,6 +16,7 @@ import (
 	vpav1 "k8s.io/autoscaler/vertical-pod-autoscaler/pkg/apis/autoscaling.k8s.io/v1"
 	vpaclient "k8s.io/autoscaler/vertical-pod-autoscaler/pkg/client/clientset/versioned"
 	vpainformers "k8s.io/autoscaler/vertical-pod-autoscaler/pkg/client/informers/externalversions/autoscaling.k8s.io/v1"
+	"k8s.io/client-go/dynamic"
 	coreinformers "k8s.io/client-go/informers/core/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -41,6 +42,7 @@ type Sources struct {
 type Loop struct {
 	cfg     Config
 	kube    kubernetes.Interface
+	objects dynamic.Interface // for the scale subresources of what kube does not know
 	vpa     vpaclient.Interface
 	from    Sources
 	log     *slog.Logger
@@ -64,10 +66,14 @@ func New(cfg Config, api *rest.Config, from Sources, log *slog.Logger, reg prome
 	if err != nil {
 		return nil, err
 	}
-	return newLoop(cfg, kube, vpa, from, log, reg)
+	objects, err := dynamic.NewForConfig(api)
+	if err != nil {
+		return nil, err
+	}
+	return newLoop(cfg, kube, objects, vpa, from, log, reg)
 }
 
-func newLoop(cfg Config, kube kubernetes.Interface, vpa vpaclient.Interface, from Sources, log *slog.Logger, reg prometheus.Registerer) (*Loop, error) {
+func newLoop(cfg Config, kube kubernetes.Interface, objects dynamic.Interface, vpa vpaclient.Interface, from Sources, log *slog.Logger, reg prometheus.Registerer) (*Loop, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
@@ -76,7 +82,7 @@ func newLoop(cfg Config, kube kubernetes.Interface, vpa vpaclient.Interface, fro
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
 	l := &Loop{
-		cfg: cfg, kube: kube, vpa: vpa, from: from, log: log, metrics: m,
+		cfg: cfg, kube: kube, objects: objects, vpa: vpa, from: from, log: log, metrics: m,
 		vpas:      vpainformers.NewVerticalPodAutoscalerInformer(vpa, metav1.NamespaceAll, 0, cache.Indexers{}),
 		nodes:     coreinformers.NewNodeInformer(kube, 0, cache.Indexers{}),
 		ranges:    coreinformers.NewLimitRangeInformer(kube, metav1.NamespaceAll, 0, cache.Indexers{}),

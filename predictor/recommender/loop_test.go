@@ -18,10 +18,13 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	vpav1 "k8s.io/autoscaler/vertical-pod-autoscaler/pkg/apis/autoscaling.k8s.io/v1"
 	vpafake "k8s.io/autoscaler/vertical-pod-autoscaler/pkg/client/clientset/versioned/fake"
+	dynamicfake "k8s.io/client-go/dynamic/fake"
 	kubefake "k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/runcast/runcast/predictor"
 )
@@ -29,8 +32,9 @@ import (
 // A world is a cluster of client-go's fakes, a predictor and a Prometheus.
 type world struct {
 	*testing.T
-	kube *kubefake.Clientset
-	vpa  *vpafake.Clientset
+	kube    *kubefake.Clientset
+	vpa     *vpafake.Clientset
+	objects *dynamicfake.FakeDynamicClient
 
 	estimate predictor.Estimate
 	dead     error // of the predictor
@@ -39,7 +43,8 @@ type world struct {
 }
 
 func newWorld(t *testing.T, objects ...runtime.Object) *world {
-	w := &world{T: t, kube: kubefake.NewSimpleClientset(objects...), vpa: vpafake.NewSimpleClientset()}
+	w := &world{T: t, kube: kubefake.NewSimpleClientset(objects...), vpa: vpafake.NewSimpleClientset(),
+		objects: dynamicfake.NewSimpleDynamicClient(runtime.NewScheme())}
 	w.vpa.Resources = []*metav1.APIResourceList{{GroupVersion: "autoscaling.k8s.io/v1"}}
 	return w
 }
@@ -61,7 +66,7 @@ func (w *world) Explain(context.Context, predictor.JobSpec) (predictor.Explanati
 // start runs a loop until the test's bubble ends.
 func (w *world) start() {
 	w.Helper()
-	l, err := newLoop(Config{Interval: time.Minute}, w.kube, w.vpa, Sources{Estimator: w, Usage: w.usage},
+	l, err := newLoop(Config{Interval: time.Minute}, w.kube, w.objects, w.vpa, Sources{Estimator: w, Usage: w.usage},
 		slog.New(slog.NewTextHandler(w.Output(), nil)), prometheus.NewRegistry())
 	if err != nil {
 		w.Fatal(err)
@@ -255,6 +260,54 @@ func TestDeployment(t *testing.T) {
 	})
 }
 
+// scaled has the cluster know the kind RayCluster, each with a scale that tells the selector.
+func (w *world) scaled(selector string) {
+	w.kube.Resources = []*metav1.APIResourceList{{GroupVersion: "ray.io/v1", APIResources: []metav1.APIResource{
+		{Name: "rayclusters", Kind: "RayCluster"}, {Name: "rayclusters/scale", Kind: "Scale"}, {Name: "rayjobs", Kind: "RayJob"},
+	}}}
+	w.objects.PrependReactor("get", "rayclusters", func(a clienttesting.Action) (bool, runtime.Object, error) {
+		if a.GetSubresource() != "scale" {
+			w.Errorf("asked for %v", a)
+		}
+		return true, &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": "autoscaling/v1", "kind": "Scale", "status": map[string]any{"selector": selector},
+		}}, nil
+	})
+}
+
+// A kind that only its scale subresource is known of is sized by the use of its pods'
+// controller.
+func TestScale(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, node("n1", "8", "16Gi"))
+		for i, name := range []string{"old", "new"} {
+			pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
+				Namespace: "ml", Name: name, Labels: map[string]string{"app": "ray"}, CreationTimestamp: metav1.NewTime(time.Now().Add(time.Duration(i) * time.Hour)),
+				OwnerReferences: []metav1.OwnerReference{{Kind: "StatefulSet", Name: "ray-" + name, Controller: new(true)}},
+			}, Spec: template(nil).Spec}
+			if _, err := w.kube.CoreV1().Pods("ml").Create(t.Context(), pod, metav1.CreateOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.scaled("app=ray")
+		w.usage = func(_ context.Context, namespace, kind, name string, from, to time.Time) (all []predictor.ContainerUsage, _ error) {
+			if got := namespace + " " + kind + " " + name; got != "ml StatefulSet ray-new" {
+				t.Errorf("asked for the usage of %s", got)
+			}
+			for end := from.Add(UsageInterval); !end.After(to); end = end.Add(UsageInterval) {
+				all = append(all, predictor.ContainerUsage{Container: "main", End: end, CPUCores: 1, Memory: gib})
+			}
+			return all, nil
+		}
+		w.create(vpaFor("ray", "ray.io/v1", "RayCluster", "cluster"))
+		w.start()
+		time.Sleep(5 * time.Second)
+		if diff := cmp.Diff("main: cpu 1/1020m/1148m (1020m) memory 1Gi/1076Mi/1211Mi (1076Mi)", recommended(w.status("ray"))); diff != "" {
+			t.Errorf("recommended (-want +got):\n%s", diff)
+		}
+	})
+}
+
 // TestConditions tells a user in one sentence why there is no recommendation.
 func TestConditions(t *testing.T) {
 	app := map[string]string{"app": "x"}
@@ -271,7 +324,21 @@ func TestConditions(t *testing.T) {
 		{name: "no such target", apiVersion: "batch/v1", kind: "CronJob", target: "x",
 			want: "ConfigUnsupported=True: CronJob ml/x does not exist"},
 		{name: "a kind nobody knows", apiVersion: "batch.volcano.sh/v1alpha1", kind: "Job", target: "x",
-			want: "ConfigUnsupported=True: spec.targetRef is a Job of batch.volcano.sh/v1alpha1: expected a CronJob, Job, Deployment, StatefulSet, DaemonSet, ReplicaSet or ReplicationController"},
+			want: "ConfigUnsupported=True: spec.targetRef is a Job of batch.volcano.sh/v1alpha1: expected a CronJob, Job, Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController, or a kind with a scale subresource that tells a selector"},
+		{name: "a kind without a scale", apiVersion: "ray.io/v1", kind: "RayJob", target: "x",
+			change: func(w *world, _ *vpav1.VerticalPodAutoscaler) { w.scaled("") },
+			want:   "ConfigUnsupported=True: spec.targetRef is a RayJob of ray.io/v1: expected a CronJob, Job, Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController, or a kind with a scale subresource that tells a selector"},
+		{name: "a scale without a selector", apiVersion: "ray.io/v1", kind: "RayCluster", target: "x",
+			change: func(w *world, _ *vpav1.VerticalPodAutoscaler) { w.scaled("") },
+			want:   "ConfigUnsupported=True: spec.targetRef is a RayCluster of ray.io/v1: expected a CronJob, Job, Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController, or a kind with a scale subresource that tells a selector"},
+		{name: "a scale without pods", apiVersion: "ray.io/v1", kind: "RayCluster", target: "x",
+			change: func(w *world, _ *vpav1.VerticalPodAutoscaler) {
+				w.scaled("app=x")
+				w.usage = func(context.Context, string, string, string, time.Time, time.Time) ([]predictor.ContainerUsage, error) {
+					return nil, nil
+				}
+			},
+			want: "NoPodsMatched=True: no pods match the selector of RayCluster ml/x: app=x"},
 		{name: "not the topmost", objects: []runtime.Object{owned}, apiVersion: "apps/v1", kind: "ReplicaSet", target: "web-1",
 			want: "ConfigUnsupported=True: ReplicaSet ml/web-1 is controlled by Deployment web: aim at that"},
 		{name: "no pods", objects: []runtime.Object{deployment}, apiVersion: "apps/v1", kind: "Deployment", target: "web",
@@ -358,7 +425,7 @@ func TestMended(t *testing.T) {
 func TestTakenOver(t *testing.T) {
 	w := newWorld(t)
 	w.create(vpaFor("x", "batch/v1", "CronJob", "x"))
-	l, err := newLoop(Config{Interval: time.Minute}, w.kube, w.vpa, Sources{}, slog.New(slog.NewTextHandler(t.Output(), nil)), prometheus.NewRegistry())
+	l, err := newLoop(Config{Interval: time.Minute}, w.kube, w.objects, w.vpa, Sources{}, slog.New(slog.NewTextHandler(t.Output(), nil)), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -377,7 +444,7 @@ func TestTakenOver(t *testing.T) {
 func TestNoCRDs(t *testing.T) {
 	w := newWorld(t)
 	w.vpa.Resources = nil
-	l, err := newLoop(Config{Interval: time.Minute}, w.kube, w.vpa, Sources{}, slog.New(slog.NewTextHandler(t.Output(), nil)), prometheus.NewRegistry())
+	l, err := newLoop(Config{Interval: time.Minute}, w.kube, w.objects, w.vpa, Sources{}, slog.New(slog.NewTextHandler(t.Output(), nil)), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -394,7 +461,7 @@ func TestElection(t *testing.T) {
 		w.create(vpaFor("x", "batch/v1", "CronJob", "x"))
 		replica := func(identity string) (l *Loop, stop func()) {
 			l, err := newLoop(Config{Interval: time.Minute, Election: Election{Namespace: "runcast", Name: "recommender", Identity: identity, LeaseDuration: 15 * time.Second}},
-				w.kube, w.vpa, Sources{Estimator: w}, slog.New(slog.NewTextHandler(t.Output(), nil)), prometheus.NewRegistry())
+				w.kube, w.objects, w.vpa, Sources{Estimator: w}, slog.New(slog.NewTextHandler(t.Output(), nil)), prometheus.NewRegistry())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -108,7 +108,7 @@ func listed[T any](informer cache.SharedIndexInformer) []*T {
 // look finds out what there is to say of one VerticalPodAutoscaler. An error means
 // that somebody did not answer, and counts.
 func (l *Loop) look(ctx context.Context, vpa *vpav1.VerticalPodAutoscaler, w *workload, now time.Time) (finding, error) {
-	t, p, err := find(ctx, l.kube, vpa, now)
+	t, p, err := find(ctx, l.kube, l.objects, vpa, now)
 	if p != nil {
 		return finding{problems: []*problem{p}}, nil
 	}
@@ -145,8 +145,8 @@ func (l *Loop) needs(ctx context.Context, t *target, w *workload, now time.Time)
 	if l.from.Usage == nil {
 		return nil, unsupported("NoPrometheus", "what keeps running is sized by its use, and this recommender has no Prometheus: set prometheus.url"), nil
 	}
-	if w.namespace != t.namespace || w.kind != t.kind || w.name != t.name {
-		*w = workload{namespace: t.namespace, kind: t.kind, name: t.name, usage: map[string][]predictor.ContainerUsage{}}
+	if w.namespace != t.namespace || w.controller != t.controller {
+		*w = workload{namespace: t.namespace, controller: t.controller, usage: map[string][]predictor.ContainerUsage{}}
 	}
 	if err := w.learn(ctx, l.from.Usage, now); err != nil {
 		l.metrics.errors.WithLabelValues(askedPrometheus).Inc()

@@ -29,7 +29,8 @@ const (
 
 // A workload is one that keeps running, and what is known of its usage.
 type workload struct {
-	namespace, kind, name string
+	namespace  string
+	controller controller
 
 	seen  time.Time // end of the last interval asked about; zero before the first
 	usage map[string][]predictor.ContainerUsage
@@ -46,9 +47,9 @@ func (w *workload) learn(ctx context.Context, usage UsageFunc, now time.Time) er
 		if next.After(to) {
 			next = to
 		}
-		used, err := usage(ctx, w.namespace, w.kind, w.name, w.seen, next)
+		used, err := usage(ctx, w.namespace, w.controller.kind, w.controller.name, w.seen, next)
 		if err != nil {
-			return fmt.Errorf("usage of %s %s/%s: %w", w.kind, w.namespace, w.name, err)
+			return fmt.Errorf("usage of %s %s/%s: %w", w.controller.kind, w.namespace, w.controller.name, err)
 		}
 		w.take(used, next)
 	}

@@ -3,6 +3,7 @@ package recommender
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -10,9 +11,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	vpav1 "k8s.io/autoscaler/vertical-pod-autoscaler/pkg/apis/autoscaling.k8s.io/v1"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/runcast/runcast/predictor/jobspec"
@@ -21,28 +24,35 @@ import (
 // A target is what a VerticalPodAutoscaler aims at.
 type target struct {
 	namespace, kind, name string
+	controller            controller // of its pods, by which their use is known
 
 	template *corev1.PodTemplateSpec
 	selector labels.Selector // of its pods
 	job      *batchv1.Job    // the run to size; nil of what keeps running
 }
 
+// A controller of pods.
+type controller struct{ kind, name string }
+
 // supported tells a user what can be aimed at.
-const supported = "a CronJob, Job, Deployment, StatefulSet, DaemonSet, ReplicaSet or ReplicationController"
+const supported = "a CronJob, Job, Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController, or a kind with a scale subresource that tells a selector"
 
 // find gets what a VerticalPodAutoscaler aims at. The problem, if there is one, is
 // the user's to mend; an error means that the API server did not answer.
-func find(ctx context.Context, client kubernetes.Interface, vpa *vpav1.VerticalPodAutoscaler, now time.Time) (*target, *problem, error) {
+func find(ctx context.Context, client kubernetes.Interface, objects dynamic.Interface, vpa *vpav1.VerticalPodAutoscaler, now time.Time) (*target, *problem, error) {
 	ref := vpa.Spec.TargetRef
 	if ref == nil {
 		return nil, unsupported("NoTarget", "spec.targetRef is missing: expected "+supported), nil
 	}
-	t := &target{namespace: vpa.Namespace, kind: ref.Kind, name: ref.Name}
+	t := &target{namespace: vpa.Namespace, kind: ref.Kind, name: ref.Name, controller: controller{ref.Kind, ref.Name}}
 	group, err := schema.ParseGroupVersion(ref.APIVersion)
 	if err != nil {
 		return nil, unsupported("UnsupportedTarget", fmt.Sprintf("spec.targetRef.apiVersion %q: expected a group and a version", ref.APIVersion)), nil //nolint:nilerr // it is the user's to mend
 	}
 	owners, err := t.get(ctx, client, schema.GroupKind{Group: group.Group, Kind: ref.Kind})
+	if err == nil && t.template == nil {
+		err = t.scaled(ctx, client, objects, group.WithKind(ref.Kind))
+	}
 	switch {
 	case apierrors.IsNotFound(err):
 		return nil, unsupported("NoTarget", fmt.Sprintf("%s %s/%s does not exist", t.kind, t.namespace, t.name)), nil
@@ -75,6 +85,56 @@ func submitter(ctx context.Context, client kubernetes.Interface, c *batchv1.Cron
 		return "", err
 	}
 	return job.Annotations[jobspec.AnnotationUser], nil
+}
+
+// scaled fills in a target of some other kind that has a scale subresource, whose
+// selector tells its pods. They are taken to be like the newest, and their use is that
+// of the newest's controller. Of a kind without one the template stays nil.
+func (t *target) scaled(ctx context.Context, client kubernetes.Interface, objects dynamic.Interface, kind schema.GroupVersionKind) error {
+	resource, err := scalable(client, kind)
+	if err != nil || resource == "" {
+		return err
+	}
+	scale, err := objects.Resource(kind.GroupVersion().WithResource(resource)).Namespace(t.namespace).Get(ctx, t.name, metav1.GetOptions{}, "scale")
+	if err != nil {
+		return err
+	}
+	text, _, err := unstructured.NestedString(scale.Object, "status", "selector")
+	if err != nil || text == "" {
+		return err
+	}
+	if t.selector, err = labels.Parse(text); err != nil {
+		return fmt.Errorf("selector in the scale of %s %s/%s: %w", t.kind, t.namespace, t.name, err)
+	}
+	pods, err := client.CoreV1().Pods(t.namespace).List(ctx, metav1.ListOptions{LabelSelector: text})
+	if err != nil {
+		return err
+	}
+	t.template = &corev1.PodTemplateSpec{}
+	if len(pods.Items) > 0 {
+		newest := slices.MaxFunc(pods.Items, func(a, b corev1.Pod) int { return a.CreationTimestamp.Compare(b.CreationTimestamp.Time) })
+		t.template.Spec = newest.Spec
+		if owner := metav1.GetControllerOf(&newest); owner != nil {
+			t.controller = controller{owner.Kind, owner.Name}
+		}
+	}
+	return nil
+}
+
+// scalable is the resource of a kind if it has a scale subresource, else "".
+func scalable(client kubernetes.Interface, kind schema.GroupVersionKind) (string, error) {
+	list, err := client.Discovery().ServerResourcesForGroupVersion(kind.GroupVersion().String())
+	if apierrors.IsNotFound(err) {
+		return "", nil
+	} else if err != nil {
+		return "", err
+	}
+	for _, r := range list.APIResources {
+		if r.Kind == kind.Kind && slices.ContainsFunc(list.APIResources, func(s metav1.APIResource) bool { return s.Name == r.Name+"/scale" }) {
+			return r.Name, nil
+		}
+	}
+	return "", nil
 }
 
 // get fills in the target, and returns what owns it. Of an unknown kind the template

@@ -21,9 +21,9 @@ const scrapeInterval = "2s"
 // portNames are the ports to be found; the exporter finds its own.
 var portNames = []string{"etcd", "etcd-peer", "apiserver", "controller-manager", "scheduler", "kwok", "ksm", "ksm-self", "prometheus"}
 
-// controllers are those that a batch cluster needs.
+// controllers are those that a cluster of jobs, and of some services, needs.
 var controllers = []string{
-	"job-controller", "cronjob-controller", "ttl-after-finished-controller",
+	"job-controller", "cronjob-controller", "ttl-after-finished-controller", "deployment-controller", "replicaset-controller",
 	"garbage-collector-controller", "pod-garbage-collector-controller", "namespace-controller", "serviceaccount-controller",
 	"node-lifecycle-controller", "taint-eviction-controller", "clusterrole-aggregation-controller",
 }
@@ -60,7 +60,7 @@ func (c *Cluster) table(programs Binaries) [][]*process {
 			before: c.releaseNodes},
 		{name: "kube-state-metrics", path: programs["kube-state-metrics"], ready: "http://" + c.address("ksm-self") + "/readyz", args: []string{
 			kubeconfig, "--host=" + loopback, "--port=" + port("ksm"), "--telemetry-host=" + loopback, "--telemetry-port=" + port("ksm-self"),
-			"--resources=jobs,pods,nodes,cronjobs", "--metric-labels-allowlist=jobs=[*],pods=[*],nodes=[*]"}},
+			"--resources=jobs,pods,nodes,cronjobs,replicasets", "--metric-labels-allowlist=jobs=[*],pods=[*],nodes=[*]"}},
 		{name: "prometheus", path: programs["prometheus"], ready: c.PrometheusURL() + "/-/ready", args: []string{
 			"--config.file=" + c.file("prometheus.yml"), "--storage.tsdb.path=" + c.file("data/prometheus"), "--web.listen-address=" + c.address("prometheus")}},
 	}}

@@ -238,7 +238,7 @@ func componentsWork(i *installation) {
 	i.poll("their records", time.Minute, func() error { return i.haveRecords(predicted, true) })
 	i.run("recommender", "recommender")
 	i.vpa.cronJob("nightly")
-	i.vpa.create("nightly", "runcast")
+	i.vpa.create("batch/v1", "CronJob", "nightly", "runcast")
 	i.poll("the recommender to have its say", 30*time.Second, func() error {
 		o, err := i.vpa.objects.Get(i.ctx, "nightly", metav1.GetOptions{})
 		if err != nil {

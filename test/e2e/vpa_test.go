@@ -25,6 +25,7 @@ import (
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -36,13 +37,15 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/runcast/runcast/predictor"
+	"github.com/runcast/runcast/predictor/recommender"
 	"github.com/runcast/runcast/test/cluster"
 )
 
-// TestVPA plays a CronJob whose pods ask for too much beside the Vertical Pod
-// Autoscaler's own recommender, updater and admission controller: Runcast learns from
-// its runs, and the next run gets what Runcast recommends. VPA's recommender leaves
-// Runcast's objects alone, and Runcast its. Without news nothing is written.
+// TestVPA plays a CronJob and a Deployment whose pods ask for too much beside the
+// Vertical Pod Autoscaler's own recommender, updater and admission controller: Runcast
+// learns from the runs of one and the use of the other, and the next pods get what it
+// recommends. VPA's recommender leaves Runcast's objects alone, and Runcast its.
+// Without news nothing is written.
 func TestVPA(t *testing.T) {
 	w := newWorld(t)
 	if err := w.AddNodes(w.ctx, cluster.Node{Name: "n1", CPUs: 64, Memory: "256Gi"}); err != nil {
@@ -53,6 +56,7 @@ func TestVPA(t *testing.T) {
 	w.start("collector", "collector", w.collectorConfig("runcast.bolt"))
 	w.history = w.dial("collector").History()
 
+	web := v.deployment("web") // asks for too much as well
 	nightly := v.cronJob("nightly")
 	v.cronJob("other")
 	runs := map[string]float64{}
@@ -74,9 +78,9 @@ func TestVPA(t *testing.T) {
 	})
 	w.runcast(&struct{}{}, "train", "--server", w.address["collector"])
 	w.start("predictor", "predictor", fmt.Sprintf("client: {collector: %q}\n", w.address["collector"]))
-	v.create("nightly", "runcast")
-	v.create("other", "")
-	w.start("recommender", "recommender", fmt.Sprintf("client: {predictor: %q}\nrecommender: {interval: 1s}\n", w.address["predictor"]))
+	v.create("batch/v1", "CronJob", "nightly", "runcast")
+	v.create("batch/v1", "CronJob", "other", "")
+	w.start("recommender", "recommender", fmt.Sprintf("client: {predictor: %q}\nprometheus: {url: %q, scrape_interval: 2s}\nrecommender: {interval: 1s}\n", w.address["predictor"], w.PrometheusURL()))
 
 	var recommended corev1.ResourceList
 	w.poll("a recommendation", 20*time.Second, func() (err error) {
@@ -119,11 +123,79 @@ func TestVPA(t *testing.T) {
 		}
 	}
 
-	for name, want := range map[string][]string{"nightly": {"runcast"}, "other": {"vpa-recommender"}} {
+	v.playService(web)
+	for name, want := range map[string][]string{"nightly": {"runcast"}, "other": {"vpa-recommender"}, "web": {"runcast"}} {
 		if got := v.writers(name); !slices.Equal(got, want) {
 			t.Errorf("the status of %s was written by %q, want %q", name, got, want)
 		}
 	}
+}
+
+// playService waits for the first interval of usage of what keeps running, and sees that
+// its next pods get what is recommended of it.
+func (v *autoscaler) playService(d *appsv1.Deployment) {
+	v.Helper()
+	v.create("apps/v1", "Deployment", d.Name, "runcast")
+	var recommended corev1.ResourceList
+	v.poll("a recommendation of a service", recommender.UsageInterval+90*time.Second, func() (err error) {
+		recommended, err = v.recommended(d.Name)
+		return err
+	})
+	memory, cpu := predictor.Bytes(recommended.Memory().Value()), recommended.Cpu().AsApproximateFloat64()
+	v.Logf("recommended %v and %.2g cores; a pod uses %v and %g cores, its requests are 8 GiB and 4 cores", memory, cpu, peak, serviceCores)
+	if memory < peak || memory > peak*5/4 || cpu < serviceCores || cpu > serviceCores*5/4 {
+		v.Errorf("recommended %v and %g cores", memory, cpu)
+	}
+	pods, selector := v.Client().CoreV1().Pods(d.Namespace), metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(d.Spec.Selector)}
+	began := time.Now()
+	if err := pods.DeleteCollection(v.ctx, metav1.DeleteOptions{}, selector); err != nil {
+		v.Fatal(err)
+	}
+	v.poll("pods of the size recommended", 30*time.Second, func() error {
+		all, err := pods.List(v.ctx, selector)
+		if err != nil {
+			return err
+		}
+		fit := 0
+		for _, p := range all.Items {
+			got := p.Spec.Containers[0].Resources.Requests
+			if !p.CreationTimestamp.Time.Before(began.Truncate(time.Second)) && got.Memory().Equal(*recommended.Memory()) && got.Cpu().Equal(*recommended.Cpu()) {
+				fit++
+			}
+		}
+		if fit != int(*d.Spec.Replicas) {
+			return fmt.Errorf("%d of %d", fit, len(all.Items))
+		}
+		return nil
+	})
+}
+
+// serviceCores are what a pod of the service uses.
+const serviceCores = 0.5
+
+// deployment creates one of two pods, which ask for more than they need.
+func (v *autoscaler) deployment(name string) *appsv1.Deployment {
+	v.Helper()
+	r := run{kind: &kind{name: name, outcome: predictor.Succeeded}, name: name, memory: peak, cores: serviceCores}
+	pod := r.job("default", "", "").Spec.Template
+	delete(pod.Annotations, "test.runcast.dev/runtime") // it keeps running
+	pod.Labels, pod.Spec.RestartPolicy = map[string]string{"app": name}, corev1.RestartPolicyAlways
+	pod.Spec.Containers[0].Resources = tooMuch()
+	d, err := v.Client().AppsV1().Deployments("default").Create(v.ctx, &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec:       appsv1.DeploymentSpec{Replicas: new(int32(2)), Selector: &metav1.LabelSelector{MatchLabels: pod.Labels}, Template: pod},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		v.Fatal(err)
+	}
+	return d
+}
+
+// tooMuch is what pods ask for here.
+func tooMuch() corev1.ResourceRequirements {
+	return corev1.ResourceRequirements{Requests: corev1.ResourceList{
+		corev1.ResourceCPU: resource.MustParse("4"), corev1.ResourceMemory: resource.MustParse("8Gi"),
+	}}
 }
 
 // peak is the memory that a run needs.
@@ -232,9 +304,7 @@ func (v *autoscaler) cronJob(name string) *batchv1.CronJob {
 	job := r.job("default", "", "")
 	pod := &job.Spec.Template
 	pod.Labels = map[string]string{"app": name}
-	pod.Spec.Containers[0].Resources = corev1.ResourceRequirements{Requests: corev1.ResourceList{
-		corev1.ResourceCPU: resource.MustParse("4"), corev1.ResourceMemory: resource.MustParse("8Gi"),
-	}}
+	pod.Spec.Containers[0].Resources = tooMuch()
 	keep, suspended := int32(100), true
 	c, err := v.Client().BatchV1().CronJobs("default").Create(v.ctx, &batchv1.CronJob{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
@@ -290,19 +360,19 @@ func (v *autoscaler) podsOf(job string) []corev1.Pod {
 	return pods.Items
 }
 
-// create creates the VerticalPodAutoscaler of a CronJob, of the recommender named, or
-// of the default one.
-func (v *autoscaler) create(cronJob, recommender string) {
+// create creates the VerticalPodAutoscaler of an object, by its name, of the recommender
+// named, or of the default one.
+func (v *autoscaler) create(apiVersion, kind, name, by string) {
 	v.Helper()
 	spec := map[string]any{
-		"targetRef":    map[string]any{"apiVersion": "batch/v1", "kind": "CronJob", "name": cronJob},
+		"targetRef":    map[string]any{"apiVersion": apiVersion, "kind": kind, "name": name},
 		"updatePolicy": map[string]any{"updateMode": "Initial"},
 	}
-	if recommender != "" {
-		spec["recommenders"] = []any{map[string]any{"name": recommender}}
+	if by != "" {
+		spec["recommenders"] = []any{map[string]any{"name": by}}
 	}
 	o := &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": "autoscaling.k8s.io/v1", "kind": "VerticalPodAutoscaler", "metadata": map[string]any{"name": cronJob}, "spec": spec,
+		"apiVersion": "autoscaling.k8s.io/v1", "kind": "VerticalPodAutoscaler", "metadata": map[string]any{"name": name}, "spec": spec,
 	}}
 	if _, err := v.objects.Create(v.ctx, o, metav1.CreateOptions{}); err != nil {
 		v.Fatal(err)

@@ -34,6 +34,7 @@ own servers ask the API server about, see docs/access.md.
 - {apiGroups: [batch], resources: [cronjobs, jobs], verbs: [get]}
 - {apiGroups: [apps], resources: [deployments, statefulsets, daemonsets, replicasets], verbs: [get]}
 - {apiGroups: [""], resources: [replicationcontrollers], verbs: [get]}
+- {apiGroups: ["*"], resources: ["*/scale"], verbs: [get]} # of other kinds, which say there what pods are theirs
 - {apiGroups: [runcast.dev], resources: [estimates], verbs: [create]}
 {{- end }}
 
