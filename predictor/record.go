@@ -43,7 +43,7 @@ type Usage struct {
 
 	CPUSeconds     *float64 `json:"cpu_seconds,omitempty"`     // sum over pods, core-seconds
 	PeakCPUCores   float64  `json:"peak_cpu_cores,omitzero"`   // largest pod
-	BusyCPUCores   float64  `json:"busy_cpu_cores,omitzero"`   // largest pod: most for seven eighths of its time
+	BusyCPUCores   float64  `json:"busy_cpu_cores,omitzero"`   // largest pod: most for seven eighths of its time; zero of a short run
 	GPUUtilization *float64 `json:"gpu_utilization,omitempty"` // mean over GPUs and time, 0..1
 	PeakGPUMemory  Bytes    `json:"peak_gpu_memory,omitzero"`  // largest GPU, framebuffer
 	// GPUShared is set if a GPU of the job served another pod as well, so that

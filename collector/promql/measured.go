@@ -13,6 +13,9 @@ const (
 	// A pod that ran for this many scrape intervals should have enoughSamples: one
 	// may be lost at each end, and cAdvisor's jitter can cost one more.
 	enoughScrapes = 7
+	// A pod that ran for this many windows of the rate has a distribution of rates: at
+	// both ends they rise and fall for as long as a window.
+	manyWindows = 10
 )
 
 // usage joins what was measured of a job's pods.
@@ -30,7 +33,9 @@ func usage(fromAPI bool, pods []measured, scrape time.Duration) predictor.Usage 
 		u.KernelPeak = max(u.KernelPeak, memory(m.kernel))
 		u.PeakMemory = max(u.PeakMemory, memory(m.estimate))
 		u.PeakCPUCores = max(u.PeakCPUCores, amount(p.peakCores))
-		u.BusyCPUCores = max(u.BusyCPUCores, amount(p.busyCores))
+		if p.ran >= manyWindows*rateWindow(scrape) {
+			u.BusyCPUCores = max(u.BusyCPUCores, amount(p.busyCores))
+		}
 		if seconds, ok := p.cpuSeconds(); ok {
 			if u.CPUSeconds == nil {
 				u.CPUSeconds = new(float64)

@@ -179,12 +179,15 @@ func (s *Source) variables(sc scope, style labelStyle) Variables {
 		Names:      oneOf(sc.names),
 		Window:     promDuration(sc.window),
 		Step:       promDuration(cmp.Or(sc.step, step)),
-		RateWindow: promDuration(max(4*step, 2*time.Minute)),
+		RateWindow: promDuration(rateWindow(step)),
 		Start:      unixSeconds(sc.at.Add(-sc.window)),
 		From:       unixSeconds(sc.from),
 		To:         unixSeconds(sc.to),
 	}
 }
+
+// rateWindow is over what time rates are taken, for a scrape interval.
+func rateWindow(scrape time.Duration) time.Duration { return max(4*scrape, 2*time.Minute) }
 
 // commonMatchers are those of the configuration, each with a comma.
 func commonMatchers(c Config) string {

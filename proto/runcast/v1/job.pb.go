@@ -618,7 +618,8 @@ type Usage struct {
 	// A GPU of the job served another pod as well.
 	GpuShared bool    `protobuf:"varint,8,opt,name=gpu_shared,json=gpuShared,proto3" json:"gpu_shared,omitempty"`
 	Quality   Quality `protobuf:"varint,9,opt,name=quality,proto3,enum=runcast.v1.Quality" json:"quality,omitempty"`
-	// Largest pod: what it does not exceed for seven eighths of its time.
+	// Largest pod: what it does not exceed for seven eighths of its time; 0 of a
+	// short run.
 	BusyCpuCores  float64 `protobuf:"fixed64,10,opt,name=busy_cpu_cores,json=busyCpuCores,proto3" json:"busy_cpu_cores,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
