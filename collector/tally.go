@@ -10,10 +10,11 @@ import (
 )
 
 // maxQueues bounds the queues that have series of their own; all others count as
-// otherQueue. Users name queues.
+// otherQueue, and jobs without one as noQueue. Users name queues.
 const (
 	maxQueues  = 100
 	otherQueue = "other"
+	noQueue    = "none"
 )
 
 // A tally counts what became of jobs, by queue, and how well that had been predicted by
@@ -56,7 +57,7 @@ func newTally(reg prometheus.Registerer) *tally {
 		queues: map[string]bool{},
 		jobs:   counter("runcast_finished_jobs_total", "Jobs that ended, by queue and outcome.", "outcome"),
 		wait: histogram("runcast_finished_wait_seconds", "Time from submission to start of jobs that succeeded, by queue.",
-			prometheus.ExponentialBuckets(1, 4, 10)), // to 3 days
+			prometheus.ExponentialBuckets(1, 2, 18)), // to a day and a half
 		slowdown: histogram("runcast_finished_bounded_slowdown", "(wait + runtime) / max(runtime, 10 s), at least 1, of jobs that succeeded, by queue.",
 			prometheus.ExponentialBuckets(1, 2, 12)),
 		runs: counter("runcast_served_runs_total", "Jobs that succeeded, of which this had been predicted: runtime or memory.", "target"),
@@ -74,6 +75,9 @@ func newTally(reg prometheus.Registerer) *tally {
 
 // queue is the label of a job's queue.
 func (t *tally) queue(r *predictor.JobRecord) string {
+	if r.Queue == "" {
+		return noQueue
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.queues[r.Queue] && len(t.queues) >= maxQueues {

@@ -20,7 +20,8 @@ const metricsIntro = `# Metrics
 What the processes serve under ` + "`/metrics`" + `, beside client_golang's of the process and of Go; ` + "`make generate`" + ` writes this
 page. Names that end in ` + "`_total`" + ` are counters. Durations are in seconds, memory is in bytes.
 
-A label ` + "`queue`" + ` has at most a hundred values; the jobs of further queues count as ` + "`other`" + `.
+A label ` + "`queue`" + ` has at most a hundred values; the jobs of further queues count as ` + "`other`" + `, those
+without one as ` + "`none`" + `.
 `
 
 var descPattern = regexp.MustCompile(`fqName: "([^"]*)", help: "((?:[^"\\]|\\.)*)", unit: "[^"]*", constLabels: \{([^}]*)\}, variableLabels: \{([^}]*)\}`)

@@ -49,8 +49,8 @@ const (
 	Share   = "percentunit"
 	Seconds = "s"
 	Bytes   = "bytes"
-	PerMin  = "cpm"
-	PerSec  = "reqps"
+	PerMin  = "suffix: /min"
+	PerSec  = "suffix: /s"
 )
 
 // All returns the dashboards.
@@ -67,9 +67,12 @@ func covered(target, window string) string {
   / ignoring (quantile) group_left sum(increase(runcast_served_runs_total{target="` + target + `",queue=~"$queue"}[` + window + `]))`
 }
 
-// foretold is the share of starts and ends that came by what was foretold of them.
-const foretold = `sum by (of, quantile) (increase(runcast_scheduler_etas_within_total{queue=~"$queue"}[$window]))
-  / ignoring (quantile) group_left sum by (of) (increase(runcast_scheduler_etas_total{queue=~"$queue"}[$window]))`
+// foretold is the share of starts, or of ends, that came by what was foretold of them, by
+// quantile.
+func foretold(of string) string {
+	return `sum by (quantile) (increase(runcast_scheduler_etas_within_total{of="` + of + `",queue=~"$queue"}[$window]))
+  / ignoring (quantile) group_left sum(increase(runcast_scheduler_etas_total{of="` + of + `",queue=~"$queue"}[$window]))`
+}
 
 // withinTwo is the share of what came that was within a factor of two of its p50.
 func withinTwo(target string) string {
@@ -95,8 +98,8 @@ func overview() Dashboard {
 				Queries: []Query{{`histogram_quantile(0.5, sum by (le) (increase(runcast_finished_wait_seconds_bucket{queue=~"$queue"}[$__range])))`, "p50"}},
 			},
 			{
-				Title: "Runtimes within their p90", Description: "90 % is right. Below 80 %, plans and reservations rest on too little: see Accuracy.",
-				Kind: Stat, Unit: Share, Steps: []Step{below("red"), from(0.8, "orange"), from(0.86, "green"), from(0.95, "orange")},
+				Title: "Runtimes within their p90", Description: "90 % is right. Below 80 %, plans and reservations rest on too little, far above it on too much: see Accuracy.",
+				Kind: Stat, Unit: Share, Steps: []Step{below("red"), from(0.8, "orange"), from(0.86, "green"), from(0.96, "blue")},
 				Queries: []Query{{`sum(increase(runcast_served_runs_within_total{target="runtime",quantile="p90",queue=~"$queue"}[$__range]))
   / sum(increase(runcast_served_runs_total{target="runtime",queue=~"$queue"}[$__range]))`, "covered"}},
 			},
@@ -120,24 +123,24 @@ func overview() Dashboard {
 				Queries: []Query{{`60 * sum by (outcome) (rate(runcast_finished_jobs_total{queue=~"$queue"}[$__rate_interval]))`, "{{outcome}}"}},
 			},
 			{
-				Title: "Wait", Description: "From submission to start, of what succeeded.", Kind: Lines, Unit: Seconds,
+				Title: "Wait, over the last $window", Description: "From submission to start, of what succeeded.", Kind: Lines, Unit: Seconds,
 				Queries: []Query{
-					{`histogram_quantile(0.5, sum by (le) (rate(runcast_finished_wait_seconds_bucket{queue=~"$queue"}[$__rate_interval])))`, "p50"},
-					{`histogram_quantile(0.95, sum by (le) (rate(runcast_finished_wait_seconds_bucket{queue=~"$queue"}[$__rate_interval])))`, "p95"},
+					{`histogram_quantile(0.5, sum by (le) (increase(runcast_finished_wait_seconds_bucket{queue=~"$queue"}[$window])))`, "p50"},
+					{`histogram_quantile(0.95, sum by (le) (increase(runcast_finished_wait_seconds_bucket{queue=~"$queue"}[$window])))`, "p95"},
 				},
 			},
 			{
-				Title: "Bounded slowdown", Description: "(Wait + runtime) / runtime, the mean; 1 is no wait at all.", Kind: Lines, Unit: Count,
-				Queries: []Query{{`sum by (queue) (rate(runcast_finished_bounded_slowdown_sum{queue=~"$queue"}[$__rate_interval]))
-  / sum by (queue) (rate(runcast_finished_bounded_slowdown_count{queue=~"$queue"}[$__rate_interval]))`, "{{queue}}"}},
+				Title: "Bounded slowdown, over the last $window", Description: "(Wait + runtime) / runtime, the mean; 1 is no wait at all.", Kind: Lines, Unit: Count,
+				Queries: []Query{{`sum by (queue) (increase(runcast_finished_bounded_slowdown_sum{queue=~"$queue"}[$window]))
+  / sum by (queue) (increase(runcast_finished_bounded_slowdown_count{queue=~"$queue"}[$window]))`, "{{queue}}"}},
 			},
 			{
-				Title: "Memory of jobs that ended", Description: "Averaged over time: what they had asked for, and their peaks.", Kind: Lines, Unit: Bytes,
-				Queries: []Query{{`sum by (of) (rate(runcast_finished_memory_byte_seconds_total{queue=~"$queue"}[$__rate_interval]))`, "{{of}}"}},
+				Title: "Memory of jobs that ended, over the last $window", Description: "On average over time: what they had asked for, and their peaks.", Kind: Lines, Unit: Bytes,
+				Queries: []Query{{`sum by (of) (rate(runcast_finished_memory_byte_seconds_total{queue=~"$queue"}[$window]))`, "{{of}}"}},
 			},
 			{
-				Title: "Memory of right-sized jobs", Description: "What their users asked for, and what they were released with, in the time shown.", Kind: Lines, Unit: Bytes,
-				Queries: []Query{{`sum by (request) (increase(runcast_scheduler_resized_memory_bytes_total[$__range]))`, "{{request}}"}},
+				Title: "Memory of right-sized jobs, over the last $window", Description: "The sum of what their users asked for, and of what they were released with.", Kind: Lines, Unit: Bytes,
+				Queries: []Query{{`sum by (request) (increase(runcast_scheduler_resized_memory_bytes_total[$window]))`, "{{request}}"}},
 			},
 		},
 	}
@@ -148,26 +151,26 @@ func accuracy() Dashboard {
 		Name: "accuracy", Title: "Accuracy", Description: "What jobs were predicted at submission, against what came.",
 		Panels: []Panel{
 			{
-				Title: "Runtimes within their quantiles", Description: "The p50 is to cover half of the runs, the p90 nine in ten.",
+				Title: "Runtimes within their quantiles, over the last $window", Description: "The p50 is to cover half of the runs, the p90 nine in ten.",
 				Kind: Lines, Unit: Share, Steps: []Step{from(0.5, "blue"), from(0.9, "blue")},
 				Queries: []Query{{covered("runtime", "$window"), "{{quantile}}"}},
 			},
 			{
-				Title: "Memory peaks within their quantiles", Description: "As for runtimes.",
+				Title: "Memory peaks within their quantiles, over the last $window", Description: "As for runtimes.",
 				Kind: Lines, Unit: Share, Steps: []Step{from(0.5, "blue"), from(0.9, "blue")},
 				Queries: []Query{{covered("memory", "$window"), "{{quantile}}"}},
 			},
 			{
-				Title: "Within a factor of two of the p50", Kind: Lines, Unit: Share,
+				Title: "Within a factor of two of the p50, over the last $window", Kind: Lines, Unit: Share,
 				Queries: []Query{{withinTwo("runtime"), "runtime"}, {withinTwo("memory"), "memory"}},
 			},
 			{
-				Title: "Mean absolute error of runtimes, by queue", Description: "Of the p50. Compare it with how long jobs run.", Kind: Lines, Unit: Seconds,
+				Title: "Mean absolute error of runtimes, by queue, over the last $window", Description: "Of the p50. Compare it with how long jobs run.", Kind: Lines, Unit: Seconds,
 				Queries: []Query{{`sum by (queue) (increase(runcast_served_runtime_error_seconds_total{queue=~"$queue"}[$window]))
   / sum by (queue) (increase(runcast_served_runs_total{target="runtime",queue=~"$queue"}[$window]))`, "{{queue}}"}},
 			},
 			{
-				Title: "Jobs that ended with a prediction", Description: "Of those that succeeded. The others were submitted while there was no model.",
+				Title: "Jobs that ended with a prediction, over the last $window", Description: "Of those that succeeded. The others were submitted while there was no model.",
 				Kind: Lines, Unit: Share,
 				Queries: []Query{{`sum(increase(runcast_served_runs_total{target="runtime",queue=~"$queue"}[$window]))
   / sum(increase(runcast_finished_jobs_total{outcome="succeeded",queue=~"$queue"}[$window]))`, "predicted"}},
@@ -225,16 +228,21 @@ func queue() Dashboard {
 				Queries: []Query{{`60 * sum by (verdict) (rate(runcast_scheduler_releases_total[$__rate_interval]))`, "{{verdict}}"}},
 			},
 			{
-				Title: "Wait, p95 by queue", Kind: Lines, Unit: Seconds,
-				Queries: []Query{{`histogram_quantile(0.95, sum by (le, queue) (rate(runcast_finished_wait_seconds_bucket{queue=~"$queue"}[$__rate_interval])))`, "{{queue}}"}},
+				Title: "Wait, p95 by queue, over the last $window", Kind: Lines, Unit: Seconds,
+				Queries: []Query{{`histogram_quantile(0.95, sum by (le, queue) (increase(runcast_finished_wait_seconds_bucket{queue=~"$queue"}[$window])))`, "{{queue}}"}},
 			},
 			{
-				Title: "Starts and ends that came by their ETA", Description: "Of jobs that had to wait, against what was foretold first. The p50 is to hold for half of them, the p90 for nine in ten.",
+				Title: "Starts that came by their ETA, over the last $window", Description: "Of jobs that had to wait, against what was foretold first. The p50 is to hold for half of them, the p90 for nine in ten.",
 				Kind: Lines, Unit: Share, Steps: []Step{from(0.5, "blue"), from(0.9, "blue")},
-				Queries: []Query{{foretold, "{{of}} {{quantile}}"}},
+				Queries: []Query{{foretold("start"), "{{quantile}}"}},
 			},
 			{
-				Title: "Mean error of ETAs, by queue", Description: "Of the p50 that was foretold first. Compare it with how long jobs wait.", Kind: Lines, Unit: Seconds,
+				Title: "Ends that came by their ETA, over the last $window", Description: "As for starts.",
+				Kind: Lines, Unit: Share, Steps: []Step{from(0.5, "blue"), from(0.9, "blue")},
+				Queries: []Query{{foretold("end"), "{{quantile}}"}},
+			},
+			{
+				Title: "Mean error of ETAs, by queue, over the last $window", Description: "Of the p50 that was foretold first. Compare it with how long jobs wait.", Kind: Lines, Unit: Seconds,
 				Queries: []Query{{`sum by (queue, of) (increase(runcast_scheduler_eta_error_seconds_total{queue=~"$queue"}[$window]))
   / sum by (queue, of) (increase(runcast_scheduler_etas_total{queue=~"$queue"}[$window]))`, "{{queue}}: {{of}}"}},
 			},
@@ -323,20 +331,20 @@ func gpus() Dashboard {
 				Queries: []Query{{`sum(max by (node) (kube_node_status_allocatable{resource="nvidia_com_gpu"}))`, "allocatable"}},
 			},
 			{
-				Title: "GPU time used, by queue", Kind: Lines, Unit: Share,
-				Queries: []Query{{`sum by (queue) (rate(runcast_finished_gpu_seconds_total{of="used",queue=~"$queue"}[$__rate_interval]))
-  / sum by (queue) (rate(runcast_finished_gpu_seconds_total{of="requested",queue=~"$queue"}[$__rate_interval]))`, "{{queue}}"}},
+				Title: "GPU time used, by queue, over the last $window", Description: "Of what jobs that ended had held.", Kind: Lines, Unit: Share,
+				Queries: []Query{{`sum by (queue) (increase(runcast_finished_gpu_seconds_total{of="used",queue=~"$queue"}[$window]))
+  / sum by (queue) (increase(runcast_finished_gpu_seconds_total{of="requested",queue=~"$queue"}[$window]))`, "{{queue}}"}},
 			},
 			{
-				Title: "GPUs that jobs held and used", Description: "On average over time, of jobs that ended.", Kind: Lines, Unit: Count,
-				Queries: []Query{{`sum by (of) (rate(runcast_finished_gpu_seconds_total{queue=~"$queue"}[$__rate_interval]))`, "{{of}}"}},
+				Title: "GPUs that jobs held and used, over the last $window", Description: "On average over time, of jobs that ended.", Kind: Lines, Unit: Count,
+				Queries: []Query{{`sum by (of) (rate(runcast_finished_gpu_seconds_total{queue=~"$queue"}[$window]))`, "{{of}}"}},
 			},
 			{
-				Title: "Utilization now", Description: "Of all GPUs that DCGM sees.", Kind: Lines, Unit: Share,
+				Title: "Utilization of all GPUs", Description: "Of those that DCGM sees, held or not.", Kind: Lines, Unit: Share,
 				Queries: []Query{{`avg(DCGM_FI_DEV_GPU_UTIL) / 100`, "mean"}},
 			},
 			{
-				Title: "Framebuffer memory in use", Kind: Lines, Unit: Bytes,
+				Title: "Framebuffer memory in use, of all GPUs", Kind: Lines, Unit: Bytes,
 				Queries: []Query{{`sum(DCGM_FI_DEV_FB_USED) * 1024 * 1024`, "used"}},
 			},
 		},

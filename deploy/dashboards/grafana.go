@@ -20,18 +20,12 @@ func (d *Dashboard) JSON() ([]byte, error) {
 	if strings.Contains(d.queries(), "$window") {
 		variables = append(variables, object{
 			"name": "window", "label": "Over the last", "type": "custom", "query": "1h,6h,1d,7d",
-			"current": object{"text": "1d", "value": "1d"},
+			"current": object{"text": "6h", "value": "6h"},
 		})
 	}
-	var panels []object
-	x, y, height := 0, 0, 0
-	for i := range d.Panels {
-		p := &d.Panels[i]
-		if x+p.width() > gridWidth {
-			x, y, height = 0, y+height, 0
-		}
-		panels = append(panels, p.object(i+1, x, y))
-		x, height = x+p.width(), max(height, p.height())
+	panels := make([]object, len(d.Panels))
+	for i, at := range d.layout() {
+		panels[i] = d.Panels[i].object(i+1, at)
 	}
 	return json.MarshalIndent(object{
 		"uid": "runcast-" + d.Name, "title": "Runcast / " + d.Title, "description": d.Description, "tags": []string{"runcast"},
@@ -49,39 +43,61 @@ const gridWidth = 24
 
 var source = object{"type": "prometheus", "uid": "${datasource}"}
 
-func (p *Panel) width() int {
-	if p.Kind == Stat {
-		return 4
+// layout places the panels: the numbers in one line, then the graphs, two to a line; a
+// last one alone is as wide as both.
+func (d *Dashboard) layout() []object {
+	const height = 8
+	var stats, graphs int
+	for _, p := range d.Panels {
+		if p.Kind == Stat {
+			stats++
+		} else {
+			graphs++
+		}
 	}
-	return 12
+	top := 0
+	if stats > 0 {
+		top = height / 2
+	}
+	at := make([]object, len(d.Panels))
+	stat, graph := 0, 0
+	for i, p := range d.Panels {
+		if p.Kind == Stat {
+			w := gridWidth / stats
+			at[i] = object{"x": stat * w, "y": 0, "w": w, "h": height / 2}
+			stat++
+			continue
+		}
+		w := gridWidth / 2
+		at[i] = object{"x": graph % 2 * w, "y": top + graph/2*height, "w": w, "h": height}
+		if graph++; graph == graphs && graph%2 == 1 {
+			at[i]["w"] = gridWidth
+		}
+	}
+	return at
 }
 
-func (p *Panel) height() int {
-	if p.Kind == Stat {
-		return 4
-	}
-	return 8
-}
-
-func (p *Panel) object(id, x, y int) object {
+func (p *Panel) object(id int, at object) object {
 	var targets []object
 	for i, q := range p.Queries {
 		targets = append(targets, object{"refId": string(rune('A' + i)), "datasource": source, "expr": q.Expr, "legendFormat": q.Legend, "instant": p.Kind == Stat})
 	}
-	field := object{"unit": p.Unit, "color": object{"mode": "palette-classic"}, "noValue": "none yet"}
+	field := object{"unit": p.Unit, "color": object{"mode": "palette-classic"}, "noValue": "none yet", "min": 0}
 	if p.Unit == Share {
-		field["min"], field["max"] = 0, 1
+		field["max"] = 1
 	}
 	options := object{"legend": object{"displayMode": "list", "placement": "bottom"}, "tooltip": object{"mode": "multi", "sort": "desc"}}
-	custom := object{"lineWidth": 2, "fillOpacity": 8, "showPoints": "never", "spanNulls": true}
+	custom := object{"lineWidth": 2, "fillOpacity": 8, "showPoints": "auto", "spanNulls": false} // no line where nothing is known
 	switch p.Kind {
 	case Stat:
 		options = object{"colorMode": "value", "graphMode": "none", "reduceOptions": object{"calcs": []string{"lastNotNull"}}}
 		field["color"] = object{"mode": "thresholds"}
 		field["thresholds"] = thresholds(p.Steps)
-	case Stacked:
-		custom["stacking"], custom["fillOpacity"] = object{"mode": "normal"}, 40
-		field["min"] = 0
+		if p.Unit == Count {
+			field["decimals"] = 0 // increase() extrapolates
+		}
+	case Stacked: // without lines: that of a zero would hide the one below it
+		custom["stacking"], custom["fillOpacity"], custom["lineWidth"] = object{"mode": "normal"}, 70, 0
 	case Lines:
 		if len(p.Steps) > 0 {
 			custom["thresholdsStyle"] = object{"mode": "dashed"}
@@ -94,7 +110,7 @@ func (p *Panel) object(id, x, y int) object {
 	return object{
 		"id": id, "type": map[Kind]string{Stat: "stat", Lines: "timeseries", Stacked: "timeseries"}[p.Kind],
 		"title": p.Title, "description": p.Description, "datasource": source, "targets": targets,
-		"gridPos":     object{"x": x, "y": y, "w": p.width(), "h": p.height()},
+		"gridPos":     at,
 		"fieldConfig": object{"defaults": field, "overrides": []object{}}, "options": options,
 	}
 }

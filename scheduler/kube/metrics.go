@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/runcast/runcast/predictor"
+	"github.com/runcast/runcast/scheduler"
 )
 
 // maxQueues bounds the queues that have series of their own; the jobs of all others
@@ -21,6 +22,12 @@ const (
 const (
 	callRelease  = "release"
 	callAnnotate = "annotate"
+)
+
+// Whose requests of right-sized jobs are counted.
+const (
+	requestOfUser   = "user"
+	requestReleased = "released"
 )
 
 // metrics of a Loop; every name starts with runcast_scheduler_.
@@ -78,6 +85,12 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	}
 	for _, call := range []string{callRelease, callAnnotate} {
 		m.apiErrors.WithLabelValues(call)
+	}
+	for _, verdict := range []scheduler.Verdict{scheduler.Released, scheduler.Backfilled} {
+		m.releases.WithLabelValues(string(verdict))
+	}
+	for _, request := range []string{requestOfUser, requestReleased} {
+		m.resized.WithLabelValues(request)
 	}
 	for _, c := range []prometheus.Collector{
 		m.plans, m.planSeconds, m.lastPlan, m.leading, m.releases, m.resized, m.pending, m.runtimes, m.shares, m.unserved, m.predictorErrors, m.apiErrors,

@@ -84,8 +84,8 @@ func (r *releaser) one(ctx context.Context, j outcome) bool {
 	}
 	if j.size != nil {
 		pods := float64(gang(j.job))
-		r.metrics.resized.WithLabelValues("user").Add(pods * float64(j.facts.request[memory]))
-		r.metrics.resized.WithLabelValues("released").Add(pods * float64(j.size.request[memory]))
+		r.metrics.resized.WithLabelValues(requestOfUser).Add(pods * float64(j.facts.request[memory]))
+		r.metrics.resized.WithLabelValues(requestReleased).Add(pods * float64(j.size.request[memory]))
 		r.herald.resized(j.job, j.size, j.estimate)
 	}
 	r.herald.decided(j.job, j.verdict, j.reason)
