@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -85,7 +84,7 @@ func (p *process) run(ctx context.Context) (err error) {
 	g.Go(func() error { return p.server.Run(ctx) })
 	if p.cfg.MetricsAddress != "none" {
 		g.Go(func() error {
-			return prefixed("metrics_address: ", serveHTTP(ctx, &http.Server{Addr: p.cfg.MetricsAddress, Handler: p.handler()}, nil))
+			return prefixed("metrics_address: ", serveHTTP(ctx, &http.Server{Addr: p.cfg.MetricsAddress, Handler: p.handler()}))
 		})
 	}
 	for _, loop := range p.loops {
@@ -130,17 +129,17 @@ func probe(checks map[string]func() error) http.Handler {
 	})
 }
 
-// serveHTTP serves until ctx ends, over TLS if there is a certificate.
-func serveHTTP(ctx context.Context, s *http.Server, cert *certificate) error {
+// serveHTTP serves until ctx ends, over TLS if the server has a configuration of it.
+func serveHTTP(ctx context.Context, s *http.Server) error {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.Addr)
 	if err != nil {
 		return err
 	}
-	return serveOn(ctx, l, s, cert)
+	return serveOn(ctx, l, s)
 }
 
 // serveOn does it on a listener, and closes that.
-func serveOn(ctx context.Context, l net.Listener, s *http.Server, cert *certificate) error {
+func serveOn(ctx context.Context, l net.Listener, s *http.Server) error {
 	s.ReadHeaderTimeout = 10 * time.Second
 	stop := context.AfterFunc(ctx, func() {
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
@@ -151,8 +150,7 @@ func serveOn(ctx context.Context, l net.Listener, s *http.Server, cert *certific
 	})
 	defer stop()
 	var err error
-	if cert != nil {
-		s.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: cert.get}
+	if s.TLSConfig != nil {
 		err = s.ServeTLS(l, "", "")
 	} else {
 		err = s.Serve(l)

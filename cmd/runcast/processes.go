@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -228,12 +229,12 @@ func (p *process) addScheduler(est predictor.Estimator) error {
 			return nil
 		})
 	if w := s.Webhook; w.Listen != "" {
-		cert, err := newCertificate(w.CertFile, w.KeyFile, p.log)
+		certificate, err := (&rpc.ServerTLS{CertFile: w.CertFile, KeyFile: w.KeyFile}).GetCertificate(p.log)
 		if err != nil {
 			return fmt.Errorf("scheduler.webhook: %w", err)
 		}
 		p.loop("webhook", func(ctx context.Context) error {
-			return serveHTTP(ctx, &http.Server{Addr: w.Listen, Handler: kube.NewWebhook(p.log)}, cert)
+			return serveHTTP(ctx, &http.Server{Addr: w.Listen, Handler: kube.NewWebhook(p.log), TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate}})
 		}, nil, nil)
 	}
 	return nil

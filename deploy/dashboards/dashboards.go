@@ -282,8 +282,9 @@ func collector() Dashboard {
 				Queries: []Query{{`avg(runcast_predictor_following)`, "following"}},
 			},
 			{
-				Title: "Calls that were refused", Description: "No or a wrong token, or no permission.", Kind: Stat, Unit: Count, Steps: []Step{below("green"), from(1, "orange")},
-				Queries: []Query{{`sum(increase(runcast_rpc_requests_total{code=~"Unauthenticated|PermissionDenied"}[$__range])) or sum(runcast_rpc_requests_total) * 0`, "refused"}},
+				Title: "Calls that were refused", Description: "No or a wrong token, no permission, or no certificate that is trusted.", Kind: Stat, Unit: Count, Steps: []Step{below("green"), from(1, "orange")},
+				Queries: []Query{{`(sum(increase(runcast_rpc_requests_total{code=~"Unauthenticated|PermissionDenied"}[$__range])) or sum(runcast_rpc_requests_total) * 0)
+  + sum(increase(runcast_rpc_failed_handshakes_total[$__range]))`, "refused"}},
 			},
 			{
 				Title: "Records stored", Kind: Stacked, Unit: PerMin,

@@ -110,10 +110,11 @@ func dial(config ClientConfig, log *slog.Logger, options ...grpc.DialOption) (*C
 	config.setDefaults()
 	transport := insecure.NewCredentials()
 	if config.TLS != nil {
-		var err error
-		if transport, err = newFileCredentials(config.TLS, log); err != nil {
+		files, err := newFiles(config.TLS.load, log)
+		if err != nil {
 			return nil, fmt.Errorf("gRPC client: %w", err)
 		}
+		transport = &fileCredentials{files: files}
 	}
 	if config.TokenFile != "" {
 		if _, err := os.Stat(config.TokenFile); err != nil {

@@ -9,8 +9,9 @@ import (
 // metrics are a server's. Methods are those registered (gRPC refuses others before
 // they are counted) and codes those of gRPC, which bounds the number of series.
 type metrics struct {
-	requests *prometheus.CounterVec
-	duration *prometheus.HistogramVec
+	requests   *prometheus.CounterVec
+	duration   *prometheus.HistogramVec
+	handshakes prometheus.Counter // that failed
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -24,11 +25,15 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Help:    "Time to handle a unary gRPC call, without the network.",
 			Buckets: prometheus.ExponentialBuckets(25e-6, 4, 10), // 25 µs to 6.6 s
 		}, []string{"method"}),
+		handshakes: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "runcast_rpc_failed_handshakes_total",
+			Help: "Connections to the gRPC server that ended in their TLS handshake: no TLS, or no certificate that is trusted.",
+		}),
 	}
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.duration} {
+	for _, c := range []prometheus.Collector{m.requests, m.duration, m.handshakes} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}

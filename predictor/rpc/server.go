@@ -107,16 +107,20 @@ func NewServer(config ServerConfig, log *slog.Logger, reg prometheus.Registerer)
 		return nil, fmt.Errorf("gRPC server: %w", err)
 	}
 	config.setDefaults()
-	transport := insecure.NewCredentials()
-	if config.TLS != nil {
-		var err error
-		if transport, err = newFileCredentials(config.TLS, log); err != nil {
-			return nil, fmt.Errorf("gRPC server: %w", err)
-		}
-	}
 	metrics, err := newMetrics(reg)
 	if err != nil {
 		return nil, fmt.Errorf("gRPC server: %w", err)
+	}
+	transport := insecure.NewCredentials()
+	if config.TLS != nil {
+		files, err := newFiles(config.TLS.load, log)
+		if err != nil {
+			return nil, fmt.Errorf("gRPC server: %w", err)
+		}
+		transport = &fileCredentials{files, func(from net.Addr, err error) {
+			log.Warn("TLS handshake failed", "peer", from.String(), "error", err)
+			metrics.handshakes.Inc()
+		}}
 	}
 	s := &Server{config: config, log: log, metrics: metrics, health: health.NewServer()}
 	s.stopping, s.stop = context.WithCancel(context.Background())

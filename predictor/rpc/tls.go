@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -87,48 +88,68 @@ func loadCAs(file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// fileCredentials are TLS credentials that read their files for each handshake.
-type fileCredentials struct {
-	files interface{ load() (*tls.Config, error) }
-	log   *slog.Logger
+// files are those of a TLS configuration, which are read for each handshake.
+type files struct {
+	load func() (*tls.Config, error)
+	log  *slog.Logger
 
 	mu   sync.Mutex // guards last
-	last credentials.TransportCredentials
+	last *tls.Config
 }
 
-func newFileCredentials(files interface{ load() (*tls.Config, error) }, log *slog.Logger) (*fileCredentials, error) {
-	config, err := files.load()
+func newFiles(load func() (*tls.Config, error), log *slog.Logger) (*files, error) {
+	config, err := load()
 	if err != nil {
 		return nil, err
 	}
-	return &fileCredentials{files: files, log: log, last: credentials.NewTLS(config)}, nil
+	return &files{load: load, log: log, last: config}, nil
 }
 
-// current are the credentials of the files as they are now.
-func (c *fileCredentials) current() credentials.TransportCredentials {
-	config, err := c.files.load()
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// current is the configuration as the files have it now.
+func (f *files) current() *tls.Config {
+	config, err := f.load()
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if err != nil {
-		c.log.Warn("TLS files are not usable, the last good ones serve", "error", err)
+		f.log.Warn("TLS files are not usable, the last good ones serve", "error", err)
 	} else {
-		c.last = credentials.NewTLS(config)
+		f.last = config
 	}
-	return c.last
+	return f.last
+}
+
+// GetCertificate is one for a tls.Config, of a server that is not gRPC's. Its errors are
+// those of the files now; later on they are logged, and the last good ones serve.
+func (t *ServerTLS) GetCertificate(log *slog.Logger) (func(*tls.ClientHelloInfo) (*tls.Certificate, error), error) {
+	f, err := newFiles(t.load, log)
+	if err != nil {
+		return nil, err
+	}
+	return func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &f.current().Certificates[0], nil }, nil
+}
+
+// fileCredentials are TLS credentials that read their files for each handshake.
+type fileCredentials struct {
+	*files
+	refused func(from net.Addr, err error) // is told of a server's handshakes that fail
 }
 
 func (c *fileCredentials) ClientHandshake(ctx context.Context, authority string, conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	return c.current().ClientHandshake(ctx, authority, conn)
+	return credentials.NewTLS(c.current()).ClientHandshake(ctx, authority, conn)
 }
 
 func (c *fileCredentials) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	return c.current().ServerHandshake(conn)
+	secure, info, err := credentials.NewTLS(c.current()).ServerHandshake(conn)
+	if err != nil && !errors.Is(err, io.EOF) { // who hangs up at once only looks whether somebody listens
+		c.refused(conn.RemoteAddr(), err)
+	}
+	return secure, info, err
 }
 
 func (c *fileCredentials) Info() credentials.ProtocolInfo {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.last.Info()
+	return credentials.NewTLS(c.last).Info()
 }
 
 // Clone returns the same credentials: no caller can change them.

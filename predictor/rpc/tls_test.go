@@ -16,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -116,10 +117,11 @@ func TestTLS(t *testing.T) {
 	clientCert, clientKey := ca.issue(t, t.TempDir(), "client")
 	otherCert, otherKey := otherCA.issue(t, t.TempDir(), "other")
 
-	expiredCert, expiredKey := ca.issueUntil(t, t.TempDir(), "client", time.Now().Add(-time.Minute))
+	expiredCert, expiredKey := ca.issueUntil(t, t.TempDir(), "yesterday", time.Now().Add(-time.Minute))
 
 	server := &ServerTLS{CertFile: serverCert, KeyFile: serverKey}
 	mutual := &ServerTLS{CertFile: serverCert, KeyFile: serverKey, ClientCAFile: ca.file}
+	expired := &ServerTLS{CertFile: expiredCert, KeyFile: expiredKey}
 	anonymous := &ClientTLS{CAFile: ca.file}
 	for name, tt := range map[string]struct {
 		server *ServerTLS
@@ -132,6 +134,7 @@ func TestTLS(t *testing.T) {
 		"explicit name":                {server, &ClientTLS{CAFile: ca.file, ServerName: "localhost"}, codes.OK},
 		"wrong name":                   {server, &ClientTLS{CAFile: ca.file, ServerName: "runcast.example"}, codes.Unavailable},
 		"wrong CA":                     {server, &ClientTLS{CAFile: otherCA.file}, codes.Unavailable},
+		"server of yesterday":          {expired, anonymous, codes.Unavailable},
 		"system's CAs":                 {server, &ClientTLS{}, codes.Unavailable},
 		"client without TLS":           {server, nil, codes.Unavailable},
 		"server without TLS":           {nil, anonymous, codes.Unavailable},
@@ -146,11 +149,24 @@ func TestTLS(t *testing.T) {
 			}
 			// Whatever was refused, the server stays up.
 			good := ClientConfig{TLS: &ClientTLS{CAFile: ca.file, CertFile: clientCert, KeyFile: clientKey}}
-			if tt.server == nil {
+			switch tt.server {
+			case nil:
 				good.TLS = nil
+			case expired: // it has got a certificate again
+				*tt.server = *server
 			}
 			if err := l.estimate(t, good); err != nil {
 				t.Errorf("the server is down: %v", err)
+			}
+			if tt.server != nil && tt.want != codes.OK {
+				for deadline := time.Now().Add(5 * time.Second); testutil.ToFloat64(l.server.metrics.handshakes) == 0; time.Sleep(time.Millisecond) {
+					if time.Now().After(deadline) {
+						t.Fatal("no failed handshake is counted")
+					}
+				}
+				if !strings.Contains(l.log.String(), "TLS handshake failed") {
+					t.Errorf("the failed handshake is not logged:\n%s", l.log)
+				}
 			}
 		})
 	}

@@ -17,6 +17,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/runcast/runcast/predictor/rpc"
 )
 
 // A webhook outlives its certificates: the files are read anew, and half-written ones
@@ -24,11 +26,12 @@ import (
 func TestCertificateIsReadAnew(t *testing.T) {
 	certFile, keyFile := filepath.Join(t.TempDir(), "tls.crt"), filepath.Join(t.TempDir(), "tls.key")
 	var log bytes.Buffer
-	if _, err := newCertificate(certFile, keyFile, nil); err == nil {
+	files := rpc.ServerTLS{CertFile: certFile, KeyFile: keyFile}
+	if _, err := files.GetCertificate(nil); err == nil {
 		t.Fatal("no error without files")
 	}
 	writeCertificate(t, certFile, keyFile, 1)
-	c, err := newCertificate(certFile, keyFile, slog.New(slog.NewTextHandler(&log, nil)))
+	c, err := files.GetCertificate(slog.New(slog.NewTextHandler(&log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +42,9 @@ func TestCertificateIsReadAnew(t *testing.T) {
 	address := l.Addr().String()
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
-	go func() { served <- serveOn(ctx, l, &http.Server{Handler: http.NotFoundHandler()}, c) }()
+	go func() {
+		served <- serveOn(ctx, l, &http.Server{Handler: http.NotFoundHandler(), TLSConfig: &tls.Config{GetCertificate: c}})
+	}()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-served; err != nil {
