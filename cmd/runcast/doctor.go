@@ -93,8 +93,8 @@ var rights = []struct {
 }{
 	{ResourceAttributes: authv1.ResourceAttributes{Group: "batch", Resource: "jobs", Verb: "watch"}},
 	{ResourceAttributes: authv1.ResourceAttributes{Resource: "pods", Verb: "watch"}},
-	{ResourceAttributes: authv1.ResourceAttributes{Resource: "nodes", Verb: "watch"}},
 	{ResourceAttributes: authv1.ResourceAttributes{Group: "scheduling.k8s.io", Resource: "priorityclasses", Verb: "watch"}},
+	{authv1.ResourceAttributes{Resource: "nodes", Verb: "watch"}, true},
 	{authv1.ResourceAttributes{Group: "batch", Resource: "jobs", Verb: "patch"}, true},
 	{authv1.ResourceAttributes{Group: "events.k8s.io", Resource: "events", Verb: "create"}, true},
 }

@@ -4,7 +4,7 @@ own servers ask the API server about, see docs/access.md.
 */}}
 {{- define "runcast.rules.collector" -}}
 - {apiGroups: [batch], resources: [jobs], verbs: [list, watch]}
-- {apiGroups: [""], resources: [pods, nodes], verbs: [list, watch]}
+- {apiGroups: [""], resources: [pods], verbs: [list, watch]}
 - {apiGroups: [scheduling.k8s.io], resources: [priorityclasses], verbs: [list, watch]}
 {{- end }}
 
