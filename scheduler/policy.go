@@ -38,7 +38,7 @@ type Policy struct {
 	DeadlineReservations int
 	// LargeShare is the part of the largest node from which a pod counts as
 	// large: large pods go to the roomiest nodes, smaller ones to the tightest.
-	// From 0 to 1.
+	// With 0 all are spread, with more than 1 all are packed. At least 0.
 	LargeShare float64
 	// Overtaking is by how much jobs still to come prolong the wait of one without
 	// a reservation, at the 90th percentile, as a part of the wait foretold. At least 0.
@@ -80,7 +80,7 @@ func (p Policy) Validate() error {
 	check(p.Reservations >= 0, "reservations: expected at least 0")
 	check(p.FirmWithin >= 0, "firm within: expected a duration of at least 0")
 	check(p.DeadlineReservations >= 0, "deadline reservations: expected at least 0")
-	check(p.LargeShare >= 0 && p.LargeShare <= 1, "large share: expected a number from 0 to 1")
+	check(amount(p.LargeShare), "large share: expected a finite number of at least 0")
 	check(amount(p.Overtaking), "overtaking: expected a finite number of at least 0")
 	check(p.ForecastEffort >= 0, "forecast effort: expected at least 0")
 	return errors.Join(errs...)

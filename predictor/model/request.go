@@ -28,7 +28,9 @@ const (
 	afterKill, afterKills = 1.05, 2
 )
 
-// request returns what a job should ask for, where d is what is known of its peak.
+// request returns what a job should ask for, where d is what is known of its peak. That
+// is no more than its user asks for, as long as none of its runs took more than was asked
+// for it.
 func (m *Model) request(q *question, d *distribution) predictor.Bytes {
 	t := &m.targets[features.Memory]
 	high := d.quantile(t.calibration.of(d)[1].level(requestLevel))
@@ -44,6 +46,8 @@ func (m *Model) request(q *question, d *distribution) predictor.Bytes {
 		ask = max(ask, scale(afterKill*float64(own.largest), predictor.Bytes(1)))
 	case own.kills > 1:
 		ask = max(ask, afterKills*own.largest)
+	case own.within >= enough && own.beyond == 0 && q.ask.Words[features.Memory] > 0: // not NaN
+		ask = min(ask, scale(math.Exp(q.ask.Words[features.Memory]), predictor.Bytes(1)))
 	}
 	return min(ask, predictor.MaxMemory)
 }
@@ -52,6 +56,8 @@ func (m *Model) request(q *question, d *distribution) predictor.Bytes {
 type peaks struct {
 	runs     int             // that have been observed
 	measured int             // of those remembered; not those killed
+	within   int             // of those measured that took at most what was asked for them
+	beyond   int             // that took more
 	largest  predictor.Bytes // measured, or held when killed
 	kills    int             // OOM kills since the latest that was measured
 }
@@ -69,6 +75,12 @@ func (m *Model) ownPeaks(q *question) peaks {
 			own.kills++
 		case r.Memory > 0 && !r.MemoryCensored:
 			own.measured++
+		}
+		switch v := r.Values[features.Memory]; {
+		case v.Log <= v.Word:
+			own.within++
+		case v.Log > v.Word:
+			own.beyond++
 		}
 	}
 	return own

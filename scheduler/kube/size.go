@@ -11,6 +11,7 @@ import (
 
 	"github.com/runcast/runcast/predictor"
 	"github.com/runcast/runcast/predictor/jobspec"
+	"github.com/runcast/runcast/scheduler"
 )
 
 // A size is what the pods of a Job are to ask for in place of what they do.
@@ -34,7 +35,7 @@ func (r *room) size(p *pending) *size {
 		p.job.Status.StartTime != nil || p.refusal.times > 0 {
 		return nil
 	}
-	s := sizeOf(p.job, p.estimate.MemoryRequest)
+	s := sizeOf(p.job, scheduler.PodMemory(&p.estimate, p.facts.spec.Requests.Memory))
 	if s == nil || s.request[memory] > p.facts.request[memory] && !r.offers(s.request[memory], &p.facts.placement) {
 		return nil
 	}

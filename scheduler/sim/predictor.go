@@ -61,7 +61,7 @@ type oracle struct{}
 
 func (oracle) Estimate(j *Job) (predictor.Estimate, error) {
 	e := exactly(j.Runtime)
-	e.PeakMemory, e.MemoryRequest = predictor.Exactly(j.PeakMemory), j.PeakMemory
+	e.MemoryRequest = j.PeakMemory
 	return e, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/runcast/runcast/predictor"
+	"github.com/runcast/runcast/scheduler"
 )
 
 // memory is where the memory of one pod stands in a request, on a cluster of nodes.
@@ -17,8 +18,8 @@ const afterKill, afterKills = 1.05, 2
 // size lets a task that was just submitted ask for what the predictor says its pods
 // need, unless no run of the job's own is known.
 func (r *run) size(t *task) {
-	if r.RightSize && !t.estimate.Cold && t.estimate.MemoryRequest > 0 {
-		r.ask(t, int64(t.estimate.MemoryRequest))
+	if ask := scheduler.PodMemory(&t.estimate, t.Requests.Memory); r.RightSize && !t.estimate.Cold && ask > 0 {
+		r.ask(t, int64(ask))
 	}
 }
 

@@ -1,0 +1,220 @@
+package sim
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/runcast/runcast/predictor"
+	"github.com/runcast/runcast/predictor/model"
+	"github.com/runcast/runcast/scheduler"
+)
+
+// The studies are benchmarks on public logs, one for each claim: what they report are
+// the figures that the documentation speaks of. `go test -run '^$' -bench Study
+// ./scheduler/sim` runs them all; they skip where there are no logs.
+
+// learner is the real model, which learns from each job when it ends.
+type learner struct{ model *model.Model }
+
+func learning() Predictor { return &learner{model.New(1)} }
+
+func (l *learner) Estimate(j *Job) (predictor.Estimate, error) {
+	return l.model.Estimate(&j.JobSpec), nil
+}
+
+func (l *learner) Remaining(j *Job, _ *predictor.Estimate, elapsed time.Duration) (predictor.Quantiles[time.Duration], error) {
+	return l.model.Remaining(&j.JobSpec, elapsed), nil
+}
+
+func (l *learner) Observe(r *predictor.JobRecord) error {
+	l.model.Observe(*r)
+	return nil
+}
+
+// named is a predictor that NewPredictor knows.
+func named(name string) func() Predictor {
+	return func() Predictor {
+		p, err := NewPredictor(name, 1)
+		if err != nil {
+			panic(err)
+		}
+		return p
+	}
+}
+
+// study runs a simulation as a benchmark, and reports what it came to: mean flow time and
+// mean wait in seconds, and what else is asked for.
+func study(b *testing.B, name string, c Config, p func() Predictor, more func(*testing.B, *Result)) (r Result) {
+	b.Helper()
+	b.Run(name, func(b *testing.B) {
+		for b.Loop() {
+			c.Predictor = p()
+			var err error
+			if r, err = Run(c); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(r.MeanFlow, "flow-s")
+		b.ReportMetric(r.MeanWait, "wait-s")
+		if more != nil {
+			more(b, &r)
+		}
+	})
+	return r
+}
+
+// offered is how many nodes of a kind the jobs keep busy, of their scarcest resource,
+// while they come. Of a runtime a day counts: what lasts for weeks is mostly after that.
+func offered(b *testing.B, jobs []Job, node NodeGroup) float64 {
+	b.Helper()
+	const longest = 24 * time.Hour
+	one := nodes(b, node)
+	work := make([]float64, len(one.resources))
+	for i := range jobs {
+		request, pods := one.request(&jobs[i].JobSpec)
+		for r, q := range request {
+			work[r] += float64(q) * float64(pods) * min(jobs[i].Runtime, longest).Seconds()
+		}
+	}
+	span := jobs[len(jobs)-1].Submitted.Sub(jobs[0].Submitted).Seconds()
+	most := 0.0
+	for r, c := range one.total() {
+		if c > 0 {
+			most = max(most, work[r]/span/float64(c))
+		}
+	}
+	return most
+}
+
+// BenchmarkStudyRightSizing plays jobs that ask for more memory than they take, on nodes
+// whose memory their requests fill: as they are, with what the model says they need, and
+// with what they will need. A job that was given too little is killed at the end of its
+// run. Greedy starts whatever fits, so that only the sizes matter; runcast orders too.
+func BenchmarkStudyRightSizing(b *testing.B) {
+	for _, log := range []struct {
+		name, file string
+		jobs       int
+		node       NodeGroup
+	}{
+		{"tesseract", "tesseract-kinc-gemmaker.csv.gz", 0, NodeGroup{CPUCores: 64, Memory: 128 * predictor.GiB}},
+		{"lanl", "LANL-CM5-first-60pct.swf.gz", 6_000, NodeGroup{CPUCores: 64, Memory: 300 * predictor.MiB}},
+	} {
+		b.Run(log.name, func(b *testing.B) {
+			jobs := slices.DeleteFunc(traceJobs(b, log.file), func(j Job) bool {
+				return j.PeakMemory == 0 || j.Requests.Memory < j.PeakMemory // who took more would have been killed
+			})
+			if log.jobs > 0 {
+				jobs = jobs[:log.jobs]
+			}
+			log.node.Count = int(math.Ceil(offered(b, jobs, log.node) / 0.9))
+			cluster := nodes(b, log.node)
+			for _, policy := range []string{"greedy", "runcast"} {
+				c := Config{Cluster: cluster, Jobs: jobs, Policy: policy, Plan: withoutForecast()}
+				asked := study(b, policy+"/as-asked", c, learning, nil)
+				c.RightSize = true
+				best := study(b, policy+"/perfect", c, func() Predictor { return knowingSizes{learning()} }, nil)
+				study(b, policy+"/estimated", c, learning, func(b *testing.B, r *Result) {
+					b.ReportMetric(100*(asked.MeanFlow-r.MeanFlow)/(asked.MeanFlow-best.MeanFlow), "%-of-gain")
+					b.ReportMetric(100*float64(r.Retried)/float64(r.Jobs), "%-killed")
+				})
+			}
+		})
+	}
+}
+
+// knowingSizes knows every peak, and of runtimes what another predictor does.
+type knowingSizes struct{ Predictor }
+
+func (k knowingSizes) Estimate(j *Job) (predictor.Estimate, error) {
+	e, err := k.Predictor.Estimate(j)
+	e.PeakMemory, e.MemoryRequest, e.Cold = predictor.Quantiles[predictor.Bytes]{}, j.PeakMemory, false
+	return e, err
+}
+
+func withoutForecast() scheduler.Policy {
+	p := scheduler.DefaultPolicy()
+	p.ForecastEffort = 0
+	return p
+}
+
+// BenchmarkStudyGPUs plays a log of GPU jobs, copied and paced so that they ask for 90 %
+// of 200 nodes of 8 GPUs, among jobs without GPUs from another log, whose cores are made
+// up. Jobs of more than 8 GPUs become gangs of whole nodes. Placement is the plan's, small
+// pods to tight nodes and large ones to roomy ones, or packing or spreading alone.
+func BenchmarkStudyGPUs(b *testing.B) {
+	const (
+		count, copies, days = 200, 3, 10
+		coresPerGPU         = 6
+	)
+	node := NodeGroup{Name: "gpu", CPUCores: 64, Memory: 512 * predictor.GiB, GPUs: 8}
+	philly := traceJobs(b, "philly-first-60pct.csv.gz")
+	_, philly = Since(philly, philly[0].Submitted.AddDate(0, 0, 20)) // before, hardly anything came
+	rest, _ := Since(philly, philly[0].Submitted.AddDate(0, 0, days))
+	span := rest[len(rest)-1].Submitted.Sub(rest[0].Submitted)
+	var jobs []Job
+	for k := range copies {
+		for _, j := range rest { // each copy begins at another time, and belongs to others
+			at := (j.Submitted.Sub(rest[0].Submitted) + time.Duration(k)*span/copies) % span
+			j.Submitted = rest[0].Submitted.Add(at)
+			j.ID, j.Queue = fmt.Sprint(j.ID, "-", k), fmt.Sprint(j.Queue, "-", k)
+			j.Pods = int(math.Ceil(j.Requests.GPUs / node.GPUs))
+			j.Requests.GPUs = math.Ceil(j.Requests.GPUs / float64(j.Pods))
+			j.Requests.CPUCores = coresPerGPU * j.Requests.GPUs
+			jobs = append(jobs, j)
+		}
+	}
+	sortBySubmission(jobs)
+	pace := offered(b, jobs, NodeGroup{GPUs: node.GPUs}) / (0.9 * count)
+	for i := range jobs {
+		jobs[i].Submitted = rest[0].Submitted.Add(time.Duration(pace * float64(jobs[i].Submitted.Sub(rest[0].Submitted))))
+	}
+	end := jobs[len(jobs)-1].Submitted
+	google := traceJobs(b, "google-2011-days-01-14.csv.gz")
+	for i := 0; i < len(google); i += 16 {
+		j := google[i]
+		j.Submitted = rest[0].Submitted.Add(j.Submitted.Sub(google[0].Submitted))
+		j.Requests.CPUCores = float64(int(1) << (hash(j.User+j.Name) % 6))
+		if j.Submitted.Before(end) {
+			jobs = append(jobs, j)
+		}
+	}
+	sortBySubmission(jobs)
+	node.Count = count
+	c := Config{Cluster: nodes(b, node), Jobs: jobs, Policy: "runcast", Plan: withoutForecast()}
+	gpus := func(b *testing.B, r *Result) {
+		b.ReportMetric(r.P95Wait, "p95-wait-s")
+		var busy, wide, wait float64
+		for _, e := range r.Schedule {
+			until := e.End
+			if until.After(end) {
+				until = end
+			}
+			if e.Job.Requests.GPUs > 0 && e.Start.Before(end) {
+				busy += until.Sub(e.Start).Seconds() * e.Job.Requests.GPUs * float64(e.Job.Gang())
+			}
+			if e.Job.Requests.GPUs == node.GPUs {
+				wide, wait = wide+1, wait+e.Wait().Seconds()
+			}
+		}
+		b.ReportMetric(100*busy/end.Sub(rest[0].Submitted).Seconds()/(count*node.GPUs), "%-of-GPUs")
+		b.ReportMetric(wait/wide, "8-GPU-wait-s")
+	}
+	b.Logf("%d jobs", len(jobs))
+	for _, large := range []struct {
+		name  string
+		share float64
+	}{{"tight-and-roomy", c.Plan.LargeShare}, {"packing", 2}, {"spreading", 0}} {
+		c.Plan.LargeShare = large.share
+		study(b, "runcast/"+large.name, c, learning, gpus)
+	}
+	c.Plan = withoutForecast()
+	for _, policy := range []string{"fcfs", "easy", "greedy"} {
+		c.Policy = policy
+		study(b, policy, c, named("request"), gpus)
+	}
+	c.Policy = "runcast"
+	study(b, "runcast/oracle", c, named("oracle"), gpus)
+}
