@@ -30,7 +30,10 @@ its name; what had that name is kept as FILE.old. 'runcast restore' puts it back
 			}
 			defer client.Close()
 			part := args[0] + ".part"
-			if err := writeFile(part, func(w io.Writer) error { return client.BackUp(cmd.Context(), w) }); err != nil {
+			var local *fs.PathError
+			if err := writeFile(part, func(w io.Writer) error { return client.BackUp(cmd.Context(), w) }); errors.As(err, &local) {
+				return err
+			} else if err != nil {
 				return server.failed(err)
 			}
 			return settle(cmd, part, args[0])
@@ -60,15 +63,9 @@ changed, and the store that was there is kept as FILE.old.`,
 				defer f.Close()
 				in = f
 			}
-			old, err := store.Open(path, store.Options{MustExist: true})
-			switch {
-			case errors.Is(err, store.ErrInUse):
-				return err
-			case err == nil:
-				if err := old.Close(); err != nil {
-					return err
-				}
-			} // a damaged one is why one restores
+			if _, _, err := contents(cmd.Context(), path); errors.Is(err, store.ErrInUse) {
+				return err // any other error is why one restores
+			}
 			part := path + ".part"
 			if err := writeFile(part, func(w io.Writer) error {
 				_, err := io.Copy(w, in)
