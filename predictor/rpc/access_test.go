@@ -90,6 +90,12 @@ func TestAccess(t *testing.T) {
 		s.RegisterBackup(nil)
 	}, func(c *linkConfig) { c.server.Access = g.allow })
 
+	if _, err := healthpb.NewHealthClient(l.conn).Check(t.Context(), &healthpb.HealthCheckRequest{}); err != nil {
+		t.Errorf("health: %v", err)
+	}
+	if n := testutil.CollectAndCount(l.server.metrics.requests); n != 1+2*len(permissions) {
+		t.Errorf("%d series after the first call, want its own, and one of each refusal of each of %d methods", n, len(permissions))
+	}
 	estimate := func(c *Client) error {
 		_, err := c.Estimator().Estimate(t.Context(), someJobs(1))
 		return err
@@ -161,9 +167,6 @@ func TestAccess(t *testing.T) {
 				t.Error(err)
 			}
 		}
-	}
-	if _, err := healthpb.NewHealthClient(l.conn).Check(t.Context(), &healthpb.HealthCheckRequest{}); err != nil {
-		t.Errorf("health: %v", err)
 	}
 	log := l.log.String()
 	for _, want := range []string{"level=WARN msg=rpc method=PredictorService/PredictBatch code=Unauthenticated", "may not get jobs.batch in namespace bob", "level=ERROR msg=rpc method=PredictorService/PredictBatch code=Unavailable", "secret details"} {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
@@ -189,6 +190,7 @@ func (s *Server) Run(ctx context.Context) error {
 // and returns nil.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	defer s.stop()
+	s.countRefusals()
 	s.log.Info("serving gRPC", "address", listener.Addr().String(), "tls", s.config.TLS != nil)
 	served := make(chan error, 1)
 	go func() { served <- s.grpc.Serve(listener) }()
@@ -203,6 +205,23 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		return err
 	}
 	return nil
+}
+
+// countRefusals lets the counters of refused calls begin at zero: of one that begins at
+// one, Prometheus sees no increase.
+func (s *Server) countRefusals() {
+	if s.config.Access == nil {
+		return
+	}
+	for service, info := range s.grpc.GetServiceInfo() {
+		for _, m := range info.Methods {
+			if full := "/" + service + "/" + m.Name; !open(full) {
+				for _, code := range []codes.Code{codes.Unauthenticated, codes.PermissionDenied} {
+					s.metrics.requests.WithLabelValues(methodLabel(full), code.String())
+				}
+			}
+		}
+	}
 }
 
 func (s *Server) shutdown() {
