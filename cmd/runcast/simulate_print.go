@@ -74,13 +74,17 @@ func printComparison(cmd *cobra.Command, c comparison) error {
 	}
 	fmt.Fprintln(w)
 	for _, r := range c.Runs {
-		flow, wait := r.half(func(i *sim.Intervals) sim.Interval { return i.MeanFlow }), r.half(func(i *sim.Intervals) sim.Interval { return i.MeanWait })
-		change, half := "", ""
-		if r.Against != nil {
-			change, half = fmt.Sprintf("%+.1f %%", r.Against.Mean), fmt.Sprintf("± %.1f", r.Against.High-r.Against.Mean)
+		flow, wait, halfFlow, halfWait := r.MeanFlow, r.MeanWait, "", ""
+		if i := r.Intervals; i != nil { // of seeds, the first has no mean of its own here
+			flow, halfFlow = i.MeanFlow.Mean, half(i.MeanFlow, 0)
+			wait, halfWait = i.MeanWait.Mean, half(i.MeanWait, 0)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%.0f\t%s\t%s\t%s\t%.0f\t%s\t%.0f\t%.0f\t%.1f\t", r.Policy, r.Predictor, r.MeanFlow, flow, change, half,
-			r.MeanWait, wait, r.P95Wait, r.MaxFlow, r.MeanBoundedSlow)
+		change, halfChange := "", ""
+		if r.Against != nil {
+			change, halfChange = fmt.Sprintf("%+.1f %%", r.Against.Mean), half(*r.Against, 1)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%.0f\t%s\t%s\t%s\t%.0f\t%s\t%.0f\t%.0f\t%.1f\t", r.Policy, r.Predictor, flow, halfFlow, change, halfChange,
+			wait, halfWait, r.P95Wait, r.MaxFlow, r.MeanBoundedSlow)
 		if c.RightSized {
 			fmt.Fprintf(w, "%d jobs\t", r.Retried)
 		}
@@ -90,10 +94,4 @@ func printComparison(cmd *cobra.Command, c comparison) error {
 }
 
 // half is how far an interval reaches from its mean.
-func (s *simulation) half(of func(*sim.Intervals) sim.Interval) string {
-	if s.Intervals == nil {
-		return ""
-	}
-	i := of(s.Intervals)
-	return fmt.Sprintf("± %.0f", i.High-i.Mean)
-}
+func half(i sim.Interval, digits int) string { return fmt.Sprintf("± %.*f", digits, i.High-i.Mean) }
