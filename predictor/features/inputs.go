@@ -111,7 +111,7 @@ func arguments(command string, add func(string, float64)) {
 
 // number reads a number; most words are none, and an error for each would cost.
 func number(s string) (x float64, ok bool) {
-	if strings.IndexAny(s[:min(len(s), 2)], "0123456789.") < 0 {
+	if !strings.ContainsAny(s[:min(len(s), 2)], "0123456789.") {
 		return 0, false
 	}
 	x, err := strconv.ParseFloat(s, 64)

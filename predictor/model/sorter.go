@@ -42,10 +42,13 @@ func (s *sorter) sort(values []value) []point {
 	for i, it := range s.items {
 		s.points[i] = values[it.place()].point
 	}
-	for from, to := 0, 0; from < len(s.items); from = to {
-		for to = from + 1; to < len(s.items) && s.items[to].digit() == s.items[from].digit(); to++ {
+	for from := 0; from < len(s.items); {
+		to := from + 1
+		for to < len(s.items) && s.items[to].digit() == s.items[from].digit() {
+			to++
 		}
 		sortFew(s.points[from:to])
+		from = to
 	}
 	return s.points
 }
