@@ -31,6 +31,9 @@ func FuzzTemplate(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		once := features.Template(s)
+		if stem := features.Stem(once); !strings.HasPrefix(once, stem) || once != "" && stem == once {
+			t.Errorf("Stem(%q) = %q", once, stem)
+		}
 		if again := features.Template(once); again != once {
 			t.Errorf("%.99q becomes %.99q, and that %.99q", s, once, again)
 		}

@@ -16,6 +16,7 @@ const (
 	who      part = 1 << iota // namespace and user
 	what                      // family, else owner, else name, word for word
 	kind                      // template of what
+	stem                      // what the template of what starts with
 	command                   // template of the command
 	image                     // without tag and digest
 	version                   // image with tag and digest
@@ -39,7 +40,7 @@ func (l Level) FixesLimit() bool { return l.parts&limit != 0 }
 func (l Level) FixesRequests() bool { return l.parts&shape != 0 }
 
 // NumLevels is the number of Levels.
-const NumLevels = 15
+const NumLevels = 16
 
 // OwnLevels is the number of levels, the finest ones, whose groups are of one user's
 // jobs of one name or command.
@@ -50,8 +51,8 @@ const (
 	levelName     = 4
 	levelTemplate = 5
 	levelCommand  = 6
-	LevelUser     = 9
-	levelQueue    = 13
+	LevelUser     = 10
+	levelQueue    = 14
 	levelAll      = NumLevels - 1
 )
 
@@ -65,6 +66,7 @@ var Levels = [NumLevels]Level{
 	{"name", who | what},
 	{"template", who | kind},
 	{"command", who | image | command},
+	{"similar name", who | stem},
 	{"user, shape, limit", who | shape | limit},
 	{"user, limit", who | limit},
 	{"user", who},
@@ -114,6 +116,9 @@ func (l Level) Describe(s *predictor.JobSpec) string {
 	}
 	if has(kind) {
 		add(label+" like", Template(value))
+	}
+	if has(stem) {
+		add(label+" starting with", Stem(Template(value)))
 	}
 	if has(command) {
 		add("command like", Template(s.Command))

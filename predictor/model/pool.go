@@ -58,7 +58,7 @@ type pool struct {
 
 // maxValues is more than a pool has values by which runs are found: of each level's window
 // each run by itself, and as a factor of the user's word. It is a power of two.
-const maxValues = 1 << 11
+const maxValues = 1 << 12
 
 // A value is what one run says of the job.
 type value struct {
