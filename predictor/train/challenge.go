@@ -18,7 +18,7 @@ type challenge struct {
 	model    *model.Model
 	from     time.Time             // the jobs submitted from then on judge
 	newest   []predictor.JobRecord // what finished after from, which neither model has seen yet
-	sequence uint64                // of the last entry
+	sequence uint64                // the model has seen every entry up to it
 	scores   Metrics
 }
 
@@ -29,7 +29,6 @@ func (c *challenge) observe(entries iter.Seq2[predictor.Entry, error]) error {
 		if err != nil {
 			return err
 		}
-		c.sequence = max(c.sequence, e.Sequence)
 		seen := c.champion.has(e)
 		if e.Finished.After(c.from) && !seen {
 			c.newest = append(c.newest, e.JobRecord)

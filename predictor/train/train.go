@@ -41,7 +41,7 @@ type Training struct {
 // ErrNothingToJudge if no job has run yet.
 func Train(ctx context.Context, history predictor.History, models predictor.Models, o Training) (predictor.ModelInfo, error) {
 	all := func() iter.Seq2[predictor.Entry, error] { return history.Records(ctx, time.Time{}, time.Time{}) }
-	submitted, err := submissions(all())
+	submitted, sequence, err := submissions(all())
 	if err != nil {
 		return predictor.ModelInfo{}, fmt.Errorf("read history: %w", err)
 	}
@@ -52,7 +52,7 @@ func Train(ctx context.Context, history predictor.History, models predictor.Mode
 	if err != nil {
 		return predictor.ModelInfo{}, err
 	}
-	c := challenge{Training: o, model: model.New(o.Seed), champion: old}
+	c := challenge{Training: o, model: model.New(o.Seed), champion: old, sequence: sequence}
 	c.from = later(submitted[int((1-newestShare)*float64(len(submitted)))], old.trained())
 	if err := c.observe(all()); err != nil {
 		return predictor.ModelInfo{}, fmt.Errorf("read history: %w", err)
@@ -75,19 +75,21 @@ func Train(ctx context.Context, history predictor.History, models predictor.Mode
 	return info, nil
 }
 
-// submissions returns when the jobs that ran were submitted, in ascending order.
-func submissions(entries iter.Seq2[predictor.Entry, error]) ([]time.Time, error) {
-	var submitted []time.Time
+// submissions returns when the jobs that ran were submitted, in ascending order, and the
+// sequence of the last entry. Any entry up to there stands in the history by now; of those
+// that come while it is read once more, some are read and others not.
+func submissions(entries iter.Seq2[predictor.Entry, error]) (submitted []time.Time, last uint64, err error) {
 	for e, err := range entries {
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
+		last = max(last, e.Sequence)
 		if !e.Started.IsZero() {
 			submitted = append(submitted, features.Submitted(&e.JobRecord))
 		}
 	}
 	slices.SortFunc(submitted, time.Time.Compare)
-	return submitted, nil
+	return submitted, last, nil
 }
 
 func later(a, b time.Time) time.Time {

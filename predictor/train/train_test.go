@@ -441,6 +441,46 @@ func TestTrainInterrupted(t *testing.T) {
 	}
 }
 
+// growing is a history into which records are put while it is read for the second time,
+// each after an entry that finished before or after it.
+type growing struct {
+	*store.Store
+	t     *testing.T
+	reads int
+	put   []predictor.JobRecord
+}
+
+func (g *growing) Records(ctx context.Context, from, to time.Time) iter.Seq2[predictor.Entry, error] {
+	g.reads++
+	second := g.reads == 2
+	return func(yield func(predictor.Entry, error) bool) {
+		read := 0
+		for e, err := range g.Store.Records(ctx, from, to) {
+			if second && read > 0 && read <= len(g.put) {
+				put(g.t, g.Store, g.put[read-1])
+			}
+			read++
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
+// What is put behind the reader is not learned, and what is put ahead of it is: the model
+// does not claim to have seen either.
+func TestTrainWhileRecordsArrive(t *testing.T) {
+	s := newStore(t, jobs("etl", 100, 0, 30)...)
+	g := &growing{Store: s, t: t, put: []predictor.JobRecord{job(500, "etl", 0, 1), job(501, "etl", 150, 30)}}
+	info, err := train.Train(t.Context(), g, s, training(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Records != 101 || info.Sequence != 100 {
+		t.Errorf("%d records to sequence %d, want 101 to 100", info.Records, info.Sequence)
+	}
+}
+
 func TestTrainIsReproducible(t *testing.T) {
 	records := append(jobs("etl", 60, 0, 30), jobs("train", 60, 30, 300)...)
 	var sums []string
