@@ -25,7 +25,9 @@ func (pl *planner) forecast() {
 		return
 	}
 	pl.waiting = pl.inTurns(pl.waiting)
-	p50, p90 := pl.play(0.5), pl.play(0.9)
+	effort := pl.policy.ForecastEffort / 2
+	p50, _ := pl.play(always(0.5), effort)
+	p90, _ := pl.play(always(0.9), effort)
 	for i, j := range pl.waiting {
 		s50, s90 := p50[i], max(p50[i], p90[i])
 		if r := pl.reservations[j]; r == nil {
@@ -52,8 +54,8 @@ func (pl *planner) forecast() {
 	}
 }
 
-// A play is the future as it would be if every job ran for the quantile of its
-// runtime at one level and nothing else came: EASY in planned order, with one
+// A play is the future as it would be if every job ran for a given quantile of its
+// runtime and nothing else came: EASY in planned order, with one
 // reservation at a time, by the same rules as the plan itself.
 type play struct {
 	*board
@@ -67,18 +69,24 @@ type play struct {
 	effort   int     // looks at a node that are left
 }
 
-// play returns when each waiting job starts, in the order of pl.waiting.
-func (pl *planner) play(level float64) []time.Duration {
+// levels tell at which quantile of its runtime a job ends, by its name.
+type levels func(owner *string) float64
+
+func always(level float64) levels { return func(*string) float64 { return level } }
+
+// play returns when each waiting job starts, in the order of pl.waiting, and how much of
+// the effort it took to tell, which is bounded.
+func (pl *planner) play(level levels, effort int) (starts []time.Duration, spent int) {
 	f := &play{
 		board:  newBoardOf(pl.board.site, pl.lasting),
 		starts: make([]time.Duration, len(pl.waiting)),
 		begun:  make([]bool, len(pl.waiting)),
 		idle:   make([]int64, pl.board.dims),
 		most:   make([]int64, pl.board.dims),
-		effort: pl.policy.ForecastEffort / 2,
+		effort: effort,
 	}
 	for _, o := range pl.occupants {
-		f.start(o.nodes, o.request, max(atLevel(o.rest, level), 1), o.owner)
+		f.start(o.nodes, o.request, max(atLevel(o.rest, level(o.owner)), 1), o.owner)
 	}
 	for i, v := range f.free {
 		f.idle[i%f.dims] += v
@@ -88,7 +96,7 @@ func (pl *planner) play(level float64) []time.Duration {
 		slab[i] = *j
 		f.queue = append(f.queue, &slab[i])
 		f.requests = append(f.requests, j.request...)
-		slab[i].p90 = max(atLevel(j.Runtime, level), 1)
+		slab[i].p90 = max(atLevel(j.Runtime, level(&j.name)), 1)
 		f.starts[i] = eventually
 		if nodes := f.class(j.Class); j.early > 0 && len(nodes) > 0 {
 			f.changes.push(change{at: j.early, node: nodes[0], request: slab[i].request}) // wakes it
@@ -100,7 +108,7 @@ func (pl *planner) play(level float64) []time.Duration {
 		}
 	}
 	f.run()
-	return f.starts
+	return f.starts, effort - f.effort
 }
 
 // atLevel is the quantile at level; eventually if nothing is known.

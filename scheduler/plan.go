@@ -26,10 +26,15 @@ import (
 //     the earliest time at which they will; all later ones start only if they leave it alone.
 //  4. A job that no node could ever run, or only nodes held by foreign pods, is
 //     held and blocks nobody.
-//  5. The schedule is played forward with median and with p90 runtimes.
+//  5. Other orders are tried, if Policy.Search says so.
+//  6. The schedule is played forward with median and with p90 runtimes.
 func Plan(s Snapshot, p Policy) Schedule {
-	pl := newPlanner(&s, p)
+	w := newSite(&s)
+	pl := newPlanner(&s, p, w, newJobs(&s, p, w))
 	pl.walk()
+	if p.Search > 0 {
+		pl = pl.search()
+	}
 	pl.forecast()
 	return pl.schedule()
 }
@@ -47,13 +52,13 @@ func (pl *planner) walk() {
 	}
 }
 
-func newPlanner(s *Snapshot, p Policy) *planner {
-	w := newSite(s)
+// newPlanner returns one that is to walk jobs in their order.
+func newPlanner(s *Snapshot, p Policy, w *site, jobs []*job) *planner {
 	return &planner{
 		Snapshot:     s,
 		policy:       p,
 		board:        newBoard(w),
-		jobs:         newJobs(s, p, w),
+		jobs:         jobs,
 		reservations: make(map[*job]*reservation),
 		decisions:    make([]Decision, len(s.Pending)),
 		lasting:      slices.Clone(w.capacity),

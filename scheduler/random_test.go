@@ -111,6 +111,7 @@ func randomCase(rng *rand.Rand) (Snapshot, Policy) {
 	p.FirmWithin = time.Duration(rng.IntN(30))
 	p.DeadlineReservations = rng.IntN(4)
 	p.LargeShare = float64(rng.IntN(5)) / 4
+	p.Search = 3
 	return s, p
 }
 
@@ -118,7 +119,8 @@ func TestPlanEqualsTwin(t *testing.T) {
 	var verdicts = map[Verdict]int{}
 	for seed := range uint64(10_000) {
 		s, p := randomCase(rand.New(rand.NewPCG(seed, 7)))
-		pl := newPlanner(&s, p)
+		site := newSite(&s)
+		pl := newPlanner(&s, p, site, newJobs(&s, p, site))
 		pl.walk()
 		w := newTwin(s, p)
 		w.plan()

@@ -182,6 +182,7 @@ func (st *story) policy() {
 	number("reservations", func(x float64) { st.p.Reservations = int(x) })
 	number("large", func(x float64) { st.p.LargeShare = x })
 	number("forecast", func(x float64) { st.p.ForecastEffort = int(x) })
+	number("search", func(x float64) { st.p.Search = int(x) })
 	st.p.FirmWithin = st.duration("firm", st.p.FirmWithin)
 	st.p.AgeingTime = st.duration("ageing", st.p.AgeingTime)
 	st.check(st.p.Validate())

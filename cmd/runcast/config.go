@@ -110,6 +110,8 @@ type SchedulerConfig struct {
 	SizeExponent float64        `json:"size_exponent"`
 	AgeingTime   model.Duration `json:"ageing_time"`
 	Reservations int            `json:"reservations"`
+	// Search is how many other orders of the waiting jobs each plan tries. Default 0.
+	Search int `json:"search"`
 	// Queues have the cluster's resources in proportion to their weights, those that are
 	// not named a weight of 1. Default: none, the jobs of all queues stand in one order.
 	Queues map[string]QueueConfig `json:"queues"`
@@ -334,6 +336,7 @@ func (c *Config) policy() scheduler.Policy {
 	p.SizeExponent = c.Scheduler.SizeExponent
 	p.AgeingTime = time.Duration(c.Scheduler.AgeingTime)
 	p.Reservations = c.Scheduler.Reservations
+	p.Search = c.Scheduler.Search
 	return p
 }
 

@@ -12,20 +12,21 @@ import (
 
 // Policies are the names that Config.Policy may have.
 //
-//	fcfs          strict order of submission; the first that does not fit blocks all others
-//	greedy        order of submission, whatever fits starts: a cluster without a queue
-//	easy          order of submission, one reservation, backfill in order of submission
-//	easy-sjbf     the same, backfill in order of estimated runtime
-//	easy++        the same, and an estimate that was outlived is corrected in published steps
-//	conservative  every job has a reservation, in order of submission
-//	sjf-greedy    the shortest that fits, no reservation
-//	sjf-easy      order of estimated runtime, one reservation
-//	saf-easy      order of estimated runtime × processors, one reservation
-//	runcast       scheduler.Plan
+//	fcfs            strict order of submission; the first that does not fit blocks all others
+//	greedy          order of submission, whatever fits starts: a cluster without a queue
+//	easy            order of submission, one reservation, backfill in order of submission
+//	easy-sjbf       the same, backfill in order of estimated runtime
+//	easy++          the same, and an estimate that was outlived is corrected in published steps
+//	conservative    every job has a reservation, in order of submission
+//	sjf-greedy      the shortest that fits, no reservation
+//	sjf-easy        order of estimated runtime, one reservation
+//	saf-easy        order of estimated runtime × processors, one reservation
+//	runcast         scheduler.Plan
+//	runcast-search  the same, and tries 20 other orders each time
 //
-// All but fcfs, greedy, easy and runcast need a cluster made by Processors.
+// All but fcfs, greedy, easy, runcast and runcast-search need a cluster made by Processors.
 // Classic policies take the median for the runtime.
-var Policies = []string{"fcfs", "greedy", "easy", "easy-sjbf", "easy++", "conservative", "sjf-greedy", "sjf-easy", "saf-easy", "runcast"}
+var Policies = []string{"fcfs", "greedy", "easy", "easy-sjbf", "easy++", "conservative", "sjf-greedy", "sjf-easy", "saf-easy", "runcast", "runcast-search"}
 
 func newDispatcher(c *Config) (dispatcher, error) {
 	if !slices.Contains(Policies, c.Policy) {
@@ -34,6 +35,9 @@ func newDispatcher(c *Config) (dispatcher, error) {
 	if c.Plan == (scheduler.Policy{}) {
 		c.Plan = scheduler.DefaultPolicy()
 	}
+	if c.Policy == "runcast-search" {
+		c.Plan.Search = 20
+	}
 	if err := c.Plan.Validate(); err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
@@ -41,14 +45,14 @@ func newDispatcher(c *Config) (dispatcher, error) {
 		switch c.Policy {
 		case "fcfs", "greedy":
 			p := c.Plan
-			p.Reservations, p.ForecastEffort = 0, 0
+			p.Reservations, p.ForecastEffort, p.Search = 0, 0, 0
 			return &planned{policy: p, plain: true, strict: c.Policy == "fcfs"}, nil
 		case "easy":
 			p := c.Plan
 			p.OverdueAfter = 0 // every job is overdue: order of submission
-			p.FirmWithin = 0
+			p.FirmWithin, p.Search = 0, 0
 			return &planned{policy: p}, nil
-		case "runcast":
+		case "runcast", "runcast-search":
 			return &planned{policy: c.Plan}, nil
 		}
 		return nil, fmt.Errorf("policy %s: expected a number of processors, it knows no nodes", c.Policy)
