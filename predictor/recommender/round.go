@@ -155,7 +155,7 @@ func (l *Loop) needs(ctx context.Context, t *target, w *workload, now time.Time)
 	needs, young := w.needs()
 	switch {
 	case len(needs) == 0:
-		return nil, lowConfidence("Prometheus knows no use of its pods yet"), nil
+		return nil, lowConfidence("Prometheus knows no whole interval of its pods' use yet"), nil
 	case young:
 		return needs, lowConfidence("less than a day of use is known"), nil
 	}

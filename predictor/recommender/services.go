@@ -74,10 +74,14 @@ func (w *workload) take(used []predictor.ContainerUsage, seen time.Time) {
 }
 
 // needs are those of the containers whose usage is known, and whether there is less
-// than a day of it. They change only with what is known.
+// than a day of it. They change only with what is known. The first interval does not
+// count: the pods may have begun in it, and have used less than they will.
 func (w *workload) needs() (needs Needs, young bool) {
 	needs = Needs{}
 	for name, used := range w.usage {
+		if used = used[1:]; len(used) == 0 {
+			continue
+		}
 		need := map[corev1.ResourceName]Need{}
 		if n, ok := cpuNeed(used, w.seen); ok {
 			need[corev1.ResourceCPU] = n

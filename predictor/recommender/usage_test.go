@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/runcast/runcast/predictor"
 )
 
@@ -78,5 +80,23 @@ func TestUsageProperties(t *testing.T) {
 				t.Fatalf("seed %d, case %d: memory %+v, %d were used", seed, n, one, largest)
 			}
 		}
+	}
+}
+
+// Pods that began in the first interval have used little in it.
+func TestFirstIntervalDoesNotCount(t *testing.T) {
+	begin := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	usage := func(n int, cores float64, memory predictor.Bytes) predictor.ContainerUsage {
+		return predictor.ContainerUsage{Container: "web", End: begin.Add(time.Duration(n) * UsageInterval), CPUCores: cores, Memory: memory}
+	}
+	w := workload{usage: map[string][]predictor.ContainerUsage{}}
+	w.take([]predictor.ContainerUsage{usage(1, 0.05, 1<<20)}, begin.Add(UsageInterval))
+	if needs, _ := w.needs(); len(needs) > 0 {
+		t.Errorf("needs %v by the first interval", needs)
+	}
+	w.take([]predictor.ContainerUsage{usage(2, 0.5, 1<<30)}, begin.Add(2*UsageInterval))
+	needs, _ := w.needs()
+	if cpu, memory := needs["web"][corev1.ResourceCPU], needs["web"][corev1.ResourceMemory]; cpu.Lower < 500 || memory.Lower < 1<<30 {
+		t.Errorf("at least %d millicores and %d bytes, of 500 and 1 GiB", cpu.Lower, memory.Lower)
 	}
 }
