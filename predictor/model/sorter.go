@@ -47,7 +47,9 @@ func (s *sorter) sort(values []value) []point {
 		for to < len(s.items) && s.items[to].digit() == s.items[from].digit() {
 			to++
 		}
-		sortFew(s.points[from:to])
+		if to > from+1 {
+			slices.SortFunc(s.points[from:to], comparePoints)
+		}
 		from = to
 	}
 	return s.points
@@ -69,20 +71,5 @@ func distribute(to, from []item, above int) {
 		end := &ends[uint8(it>>above)]
 		to[*end] = it
 		*end++
-	}
-}
-
-// sortFew sorts what most often are a few points, many of them equal.
-func sortFew(points []point) {
-	if len(points) > 24 {
-		slices.SortFunc(points, comparePoints)
-		return
-	}
-	for i := 1; i < len(points); i++ {
-		p, at := points[i], i
-		for ; at > 0 && comparePoints(p, points[at-1]) < 0; at-- {
-			points[at] = points[at-1]
-		}
-		points[at] = p
 	}
 }

@@ -3,16 +3,15 @@
 package e2e
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
-	"net/http"
-	"net/url"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
+	promapi "github.com/prometheus/client_golang/api"
+	promv1 "github.com/prometheus/client_golang/api/prometheus/v1"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql/parser"
 	"sigs.k8s.io/yaml"
 
@@ -113,41 +112,34 @@ func (i *installation) rules() map[string]string {
 
 // samples counts the numbers that a query has, now or since a time.
 func (i *installation) samples(expr string, from time.Time) (n int, err error) {
-	call, form := "/api/v1/query", url.Values{"query": {expr}}
-	if !from.IsZero() {
-		call = "/api/v1/query_range"
-		form.Set("start", strconv.FormatInt(from.Unix(), 10))
-		form.Set("end", strconv.FormatInt(time.Now().Unix(), 10))
-		form.Set("step", "2")
-	}
-	resp, err := http.PostForm(i.PrometheusURL()+call, form)
+	client, err := promapi.NewClient(promapi.Config{Address: i.PrometheusURL()})
 	if err != nil {
 		return 0, err
 	}
-	defer resp.Body.Close()
-	type sample [2]any
-	var answer struct {
-		Error string
-		Data  struct {
-			Result []struct {
-				Value  sample
-				Values []sample
+	var found model.Value
+	if now := time.Now(); from.IsZero() {
+		found, _, _, err = promv1.NewAPI(client).Query(i.ctx, expr, now)
+	} else {
+		found, _, _, err = promv1.NewAPI(client).QueryRange(i.ctx, expr, promv1.Range{Start: from, End: now, Step: 2 * time.Second})
+	}
+	count := func(x model.SampleValue) {
+		if !math.IsNaN(float64(x)) {
+			n++
+		}
+	}
+	switch found := found.(type) {
+	case *model.Scalar:
+		count(found.Value)
+	case model.Vector:
+		for _, s := range found {
+			count(s.Value)
+		}
+	case model.Matrix:
+		for _, series := range found {
+			for _, s := range series.Values {
+				count(s.Value)
 			}
 		}
 	}
-	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
-		return 0, err
-	}
-	if answer.Error != "" {
-		return 0, fmt.Errorf("prometheus: %s", answer.Error)
-	}
-	for _, series := range answer.Data.Result {
-		for _, s := range append(series.Values, series.Value) {
-			text, _ := s[1].(string)
-			if x, err := strconv.ParseFloat(text, 64); err == nil && !math.IsNaN(x) {
-				n++
-			}
-		}
-	}
-	return n, nil
+	return n, err
 }
