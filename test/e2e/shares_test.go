@@ -11,7 +11,8 @@ import (
 )
 
 // sharesByWeight lets two queues of weights 3 and 1 want all GPUs, the lighter one first:
-// while both have jobs that wait, the GPU time that their pods were served stands 3 to 1.
+// while both have jobs that wait, the GPU time that their pods were served stands 3 to 1,
+// from when what the lighter one had started alone has ended.
 // Beside them waits a job that no node can run: an autoscaler is told of it.
 func sharesByWeight(w *world, src *rand.Rand) {
 	evals := func(n int) []run { return runsOf(src, func(k *kind) int { return n * btoi(k.name == "eval") }) }
@@ -41,14 +42,23 @@ func sharesByWeight(w *world, src *rand.Rand) {
 	w.await("both queues to end", 2*time.Minute, func() bool { return w.allOver("queued", left) && w.allOver("queued", right) })
 
 	ran := w.spans("queued")
-	from, to := time.Time{}, time.Time{} // the heavier queue has jobs that wait and jobs that run
+	var first, to time.Time // the heavier queue has jobs that wait and jobs that run
 	for i := range left {
-		if s := ran[left[i].name]; from.IsZero() || s.start.Before(from) {
-			from = s.start
+		if s := ran[left[i].name]; first.IsZero() || s.start.Before(first) {
+			first = s.start
 		}
 		if s := ran[left[i].name]; s.start.After(to) {
 			to = s.start
 		}
+	}
+	from := first // once what the lighter queue had started alone has ended
+	for i := range right {
+		if s := ran[right[i].name]; !s.start.After(first) && s.end.After(from) {
+			from = s.end
+		}
+	}
+	if !from.Before(to) {
+		w.Fatalf("the heavier queue waited until %v, what the lighter one had started alone ran until %v", to, from)
 	}
 	served := func(runs []run) (sum time.Duration) {
 		for i := range runs {
