@@ -38,7 +38,7 @@ test: ## vet and unit tests: no cluster, no network
 .PHONY: e2e
 e2e: ## the main job on a real control plane (first run builds its programs: some 25 minutes)
 	go run ./test/cluster/cmd/build-tools
-	go test -tags e2e -count=1 -timeout 40m -v ./test/...
+	go test -tags e2e -count=1 -timeout 40m -parallel 3 -v ./test/...
 
 .PHONY: demo
 demo: ## the main job on a self-made history: no cluster needed; within two minutes after the build

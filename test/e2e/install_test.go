@@ -43,6 +43,7 @@ import (
 // containers say runs with the files that they mount, as their service accounts, and
 // does its work without being refused anything.
 func TestInstall(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	if err := w.AddNodes(w.ctx, cluster.Node{Name: "n", CPUs: 64, Memory: "256Gi", GPUs: 8, Labels: map[string]string{poolLabel: "queued"}}); err != nil {
 		t.Fatal(err)

@@ -101,9 +101,9 @@ func (w *world) checkLoad() {
 				shares[q.Queue] = q.Share
 			}
 		}
-		// A share is of all nodes, and half of them are another pool's.
-		if l, r := shares["left"], shares["right"]; l < 0.3 || l > 0.45 || r < 0.05 || r > 0.2 {
-			return fmt.Errorf("of all GPUs left has %v and right %v, want 0.375 and 0.125", l, r)
+		// A share is of all nodes, and two thirds of them are other pools'.
+		if l, r := shares["left"], shares["right"]; l < 0.2 || l > 0.3 || r < 0.03 || r > 0.14 {
+			return fmt.Errorf("of all GPUs left has %v and right %v, want 0.25 and 0.083", l, r)
 		}
 		if u := load.Unserved; len(u) != 1 || u[0].Pods != 1 || u[0].Request["nvidia.com/gpu"] != 16 {
 			return fmt.Errorf("unserved is %+v, want one pod of 16 GPUs", u)

@@ -47,6 +47,7 @@ import (
 // recommends. VPA's recommender leaves Runcast's objects alone, and Runcast its.
 // Without news nothing is written.
 func TestVPA(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	if err := w.AddNodes(w.ctx, cluster.Node{Name: "n1", CPUs: 64, Memory: "256Gi"}); err != nil {
 		t.Fatal(err)
