@@ -63,7 +63,7 @@ func partsOf(s *predictor.JobSpec) (hashes [numParts]hash, present part) {
 	set(queue, s.Queue != "" || s.Namespace != "", h.text(s.Queue).text(s.Namespace))
 	set(shape, true, h.uint(uint64(s.Gang())).
 		number(s.Requests.CPUCores).uint(uint64(s.Requests.Memory)).number(s.Requests.GPUs).
-		text(s.GPUModel).text(s.NodeType).text(s.Cluster).uint(uint64(s.Priority)))
+		text(s.GPUModel).text(s.NodeType).text(s.Cluster))
 	set(limit, s.RuntimeLimit > 0 || s.ExpectedRuntime > 0, h.uint(uint64(s.RuntimeLimit)).uint(uint64(s.ExpectedRuntime)))
 	set(inputs, len(s.Features) > 0, h.features(s.Features))
 	return hashes, present

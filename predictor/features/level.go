@@ -21,7 +21,7 @@ const (
 	image                     // without tag and digest
 	version                   // image with tag and digest
 	queue                     // queue and namespace
-	shape                     // gang size, requests, GPU model, node type, cluster, priority
+	shape                     // gang size, requests, GPU model, node type, cluster
 	limit                     // kill limit and the user's expectation
 	inputs                    // declared features
 	numParts = iota

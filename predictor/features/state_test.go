@@ -47,6 +47,17 @@ func filled(seed uint64, n int) *features.State {
 	return s
 }
 
+// Who asks about a job may not know all that its record tells: what does not make it
+// another job does not put it into other groups.
+func TestKeysLeaveOut(t *testing.T) {
+	r := record(1)
+	asked := r.JobSpec
+	asked.ID, asked.Submitted, asked.Priority = "other", start, 100
+	if got, want := features.KeysOf(&asked), features.KeysOf(&r.JobSpec); got != want {
+		t.Errorf("keys %x, want %x", got, want)
+	}
+}
+
 // A view has what a naive look through the whole history finds: of the latest Window
 // jobs of the group that had finished at the time, the runs.
 func TestViewTwin(t *testing.T) {

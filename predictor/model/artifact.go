@@ -12,7 +12,7 @@ import (
 )
 
 // Schema is the version of the artifact's format that Encode writes.
-const Schema = 4
+const Schema = 5
 
 // magic starts every artifact.
 const magic = "RUNCASTM"
