@@ -22,9 +22,10 @@ func newBacktest() *cobra.Command {
 		target       string
 		startSeconds float64
 		asJSON       bool
+		from         source
 	)
 	cmd := &cobra.Command{
-		Use:   "backtest TRACE",
+		Use:   "backtest (TRACE | --store FILE | --server ADDR)",
 		Short: "Measure the estimates on a history, beside simple rules",
 		Long: `Replay a history and measure what would have been predicted for each job at its
 submission, from the jobs that had finished by then, beside what simple rules
@@ -45,9 +46,9 @@ more after each OOM kill, up to the largest amount in the history. The rules are
 GBh wasted is what was allocated and not used, and all of what was allocated to
 attempts that were killed, at worst at their end.`,
 		GroupID: "people",
-		Args:    cobra.ExactArgs(1),
+		Args:    cobra.MaximumNArgs(1),
 	}
-	options := traceFlags(cmd)
+	from.flags(cmd)
 	cmd.Flags().Float64Var(&o.Start, "start", 0.2, "share of the submissions that only teach; the later ones are judged")
 	cmd.Flags().Float64Var(&startSeconds, "start-seconds", 0, "judge the jobs submitted at or after this Unix time, instead of --start")
 	cmd.Flags().StringVar(&target, "target", "runtime", "what to judge: runtime or memory")
@@ -55,6 +56,9 @@ attempts that were killed, at worst at their end.`,
 	cmd.Flags().Uint64Var(&o.Seed, "seed", 1, "seed of random choices")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := from.check(cmd, args); err != nil {
+			return err
+		}
 		o.Target = train.Target(target)
 		if o.Target != train.Runtime && o.Target != train.Memory {
 			return usagef(cmd, "--target: %q is neither runtime nor memory", target)
@@ -69,14 +73,14 @@ attempts that were killed, at worst at their end.`,
 			whole, fraction := math.Modf(startSeconds)
 			o.From = time.Unix(int64(whole), int64(fraction*1e9))
 		}
-		records, err := readTrace(cmd, args[0], *options)
+		records, name, err := from.read(cmd, args)
 		if err != nil {
 			return err
 		}
-		o.Trace = filepath.Base(args[0])
+		o.Trace = filepath.Base(name)
 		report, err := train.Backtest(records, o)
 		if err != nil {
-			return fmt.Errorf("%s: %w", args[0], err)
+			return fmt.Errorf("%s: %w", name, err)
 		}
 		if asJSON {
 			return printJSON(cmd, report)
