@@ -73,6 +73,9 @@ changed, and the store that was there is kept as FILE.old.`,
 			}); err != nil {
 				return err
 			}
+			if err := succeed(cmd.Context(), part); err != nil {
+				return errors.Join(err, os.Remove(part))
+			}
 			return settle(cmd, part, path)
 		},
 	}
@@ -110,6 +113,15 @@ func settle(cmd *cobra.Command, part, path string) error {
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "%s: %d records and %d models\n", path, records, models)
 	return nil
+}
+
+// succeed prepares a store to take the place of another.
+func succeed(ctx context.Context, path string) error {
+	s, err := store.Open(path, store.Options{MustExist: true})
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.Succeed(ctx), s.Close())
 }
 
 // contents counts what is in a store.

@@ -234,11 +234,17 @@ func TestClosed(t *testing.T) {
 	}
 }
 
+// A copy holds what was stored before it was made. In the place of the store it has what
+// comes then for those who have followed the store further.
 func TestBackup(t *testing.T) {
 	s := newTest(t)
-	if _, err := s.Put(t.Context(), []predictor.JobRecord{porttest.Full("a")}); err != nil {
-		t.Fatal(err)
+	put := func(s *Store, id string) {
+		t.Helper()
+		if _, err := s.Put(t.Context(), []predictor.JobRecord{porttest.Full(id)}); err != nil {
+			t.Fatal(err)
+		}
 	}
+	put(s, "a")
 	path := filepath.Join(t.TempDir(), "copy.db")
 	f, err := os.Create(path)
 	if err != nil {
@@ -247,8 +253,23 @@ func TestBackup(t *testing.T) {
 	if err := errors.Join(s.Backup(t.Context(), f), f.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := openTest(t, path).Len(t.Context()); n != 1 || err != nil {
+	put(s, "b")
+	put(s, "c")
+	const followed = 3
+
+	restored := openTest(t, path)
+	if n, err := restored.Len(t.Context()); n != 1 || err != nil {
 		t.Errorf("the copy has %d records, %v", n, err)
+	}
+	if err := restored.Succeed(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	put(restored, "d")
+	for e, err := range restored.Follow(t.Context(), followed) {
+		if err != nil || e.ID != "d" {
+			t.Errorf("followed %s, %v", e.ID, err)
+		}
+		break
 	}
 }
 

@@ -90,6 +90,19 @@ func (s *Store) Backup(ctx context.Context, w io.Writer) error {
 	})
 }
 
+// gap is more than the records that anyone stores between a copy and its return.
+const gap = 1 << 32
+
+// Succeed prepares a copy of an earlier state to take the place of a later one: what is
+// stored from now on gets sequences that the later one has not given, so that who
+// followed that one misses none of it.
+func (s *Store) Succeed(ctx context.Context) error {
+	return s.update(ctx, func(tx *bbolt.Tx) (bool, error) {
+		b := tx.Bucket(bucketSequence)
+		return true, b.SetSequence(b.Sequence() + gap)
+	})
+}
+
 // view runs a read transaction. What bbolt panics with is damage to the file.
 func (s *Store) view(ctx context.Context, read func(*bbolt.Tx) error) error {
 	if err := ctx.Err(); err != nil {
