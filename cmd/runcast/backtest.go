@@ -36,12 +36,20 @@ would have said:
   key_median  median of the last ten finished runs of the same user and name
   hierarchy   median of the last sixteen of the finest group, capped at the limit
 
+and what lies within reach:
+
+  hindsight   the best constants of the finest group of at least ten judged jobs,
+              chosen with all that came of them known
+
+What goes by the group alone does no better, unless the group changes over time.
+
 For --target memory the jobs are also run with what was to be requested, and with
 more after each OOM kill, up to the largest amount in the history. The rules are
 
   request     what the user asked for
   max102      the largest peak in the group so far × 1.02
   q99x102     its 99th percentile × 1.02
+  hindsight   the percentile of the peaks to come that wastes least
 
 GBh wasted is what was allocated and not used, and all of what was allocated to
 attempts that were killed, at worst at their end.`,
@@ -106,8 +114,7 @@ func printReport(cmd *cobra.Command, r train.Report) error {
 	names := slices.SortedFunc(maps.Keys(r.Predictors), func(a, b string) int {
 		return cmp.Or(cmp.Compare(cost(r.Predictors[a]), cost(r.Predictors[b])), cmp.Compare(a, b))
 	})
-	for _, name := range names {
-		m := r.Predictors[name]
+	line := func(name string, m train.Metrics) {
 		fmt.Fprintf(w, "%s\t%.1f\t%.1f\t%.1f%%\t%.1f\t%.1f\t%.1f%%\t%.1f%%\t%.3f\t", name, m.MAE/scale, m.MedAE/scale,
 			100*m.Within2x, m.PinballP50/scale, m.PinballP90/scale, 100*m.CoverageP50, 100*m.CoverageP90, m.Concordance)
 		if m.MemoryMetrics != nil {
@@ -115,6 +122,10 @@ func printReport(cmd *cobra.Command, r train.Report) error {
 		}
 		fmt.Fprintln(w)
 	}
+	for _, name := range names {
+		line(name, r.Predictors[name])
+	}
+	line("hindsight", r.Hindsight)
 	if err := w.Flush(); err != nil {
 		return err
 	}
@@ -149,21 +160,21 @@ func printGroups(cmd *cobra.Command, r train.Report, unit string, scale float64)
 		printMemoryGroups(w, r)
 		return w.Flush()
 	}
-	fmt.Fprintln(w, "jobs\tMAE\tbest rule\twithin 2x\tpinball p90\tcovers p50\tp90\t  group")
+	fmt.Fprintln(w, "jobs\tMAE\tbest rule\thindsight\twithin 2x\tpinball p90\tcovers p50\tp90\t  group")
 	for _, g := range r.Groups[:min(len(r.Groups), mostGroups)] {
 		m, best := g.Predictors[train.Runcast], bestRule(g.Predictors, func(m train.Metrics) float64 { return m.MAE })
-		fmt.Fprintf(w, "%d\t%.1f %s\t%.1f %s\t%.1f%%\t%.1f\t%.1f%%\t%.1f%%\t  %s\n", g.Jobs, m.MAE/scale, unit,
-			g.Predictors[best].MAE/scale, best, 100*m.Within2x, m.PinballP90/scale, 100*m.CoverageP50, 100*m.CoverageP90, g.GroupName)
+		fmt.Fprintf(w, "%d\t%.1f %s\t%.1f %s\t%.1f %s\t%.1f%%\t%.1f\t%.1f%%\t%.1f%%\t  %s\n", g.Jobs, m.MAE/scale, unit,
+			g.Predictors[best].MAE/scale, best, g.Hindsight.MAE/scale, unit, 100*m.Within2x, m.PinballP90/scale, 100*m.CoverageP50, 100*m.CoverageP90, g.GroupName)
 	}
 	return w.Flush()
 }
 
 func printMemoryGroups(w io.Writer, r train.Report) {
-	fmt.Fprintln(w, "jobs\tGBh wasted\tbest rule\tfirst fails\tbest rule\tcovers p90\t  group")
+	fmt.Fprintln(w, "jobs\tGBh wasted\tbest rule\thindsight\tfirst fails\tbest rule\tcovers p90\t  group")
 	for _, g := range r.Groups[:min(len(r.Groups), mostGroups)] {
 		m, best := g.Predictors[train.Runcast], bestRule(g.Predictors, cost)
 		rule := g.Predictors[best]
-		fmt.Fprintf(w, "%d\t%.3f\t%.3f %s\t%.2f%%\t%.2f%%\t%.1f%%\t  %s\n", g.Jobs, m.WastageGBh, rule.WastageGBh, best,
+		fmt.Fprintf(w, "%d\t%.3f\t%.3f %s\t%.3f\t%.2f%%\t%.2f%%\t%.1f%%\t  %s\n", g.Jobs, m.WastageGBh, rule.WastageGBh, best, g.Hindsight.WastageGBh,
 			100*m.FirstAttemptFailures, 100*rule.FirstAttemptFailures, 100*m.CoverageP90, g.GroupName)
 	}
 }

@@ -49,10 +49,11 @@ type Group struct {
 	GroupName
 	Jobs       int                `json:"jobs"` // judged
 	Predictors map[string]Metrics `json:"predictors"`
+	Hindsight  Metrics            `json:"hindsight"` // see Report
 }
 
 // groups measures each group of the judged jobs, the largest first.
-func (b *replay) groups() []Group {
+func (b *replay) groups(hindsight []outcome) []Group {
 	members := map[GroupName][]int{} // places in b.jobs
 	for i, job := range b.jobs {
 		name := groupName(&b.records[job].JobSpec)
@@ -61,13 +62,17 @@ func (b *replay) groups() []Group {
 	groups := make([]Group, 0, len(members))
 	for name, places := range members {
 		g := Group{GroupName: name, Jobs: len(places), Predictors: map[string]Metrics{}}
-		for predictor, all := range b.said {
+		of := func(all []outcome) Metrics {
 			said := make([]outcome, len(places))
 			for i, place := range places {
 				said[i] = all[place]
 			}
-			g.Predictors[predictor] = b.measure(said)
+			return b.measure(said)
 		}
+		for predictor, all := range b.said {
+			g.Predictors[predictor] = of(all)
+		}
+		g.Hindsight = of(hindsight)
 		groups = append(groups, g)
 	}
 	slices.SortFunc(groups, func(a, b Group) int {

@@ -169,6 +169,8 @@ func (b *replay) report() (Report, error) {
 	for name, said := range b.said {
 		rep.Predictors[name] = b.measure(said)
 	}
+	hindsight := b.hindsight()
+	rep.Hindsight = b.measure(hindsight)
 	if b.Target == Memory {
 		rep.Curves = map[string][]Scaled{}
 		for name, said := range b.said {
@@ -179,7 +181,7 @@ func (b *replay) report() (Report, error) {
 		}
 	}
 	if b.ByGroup {
-		rep.Groups = b.groups()
+		rep.Groups = b.groups(hindsight)
 	}
 	return rep, nil
 }
@@ -190,6 +192,9 @@ type Report struct {
 	Target     Target             `json:"target"`
 	Jobs       int                `json:"jobs"` // judged
 	Predictors map[string]Metrics `json:"predictors"`
+	// Hindsight is what the best constants of the jobs' groups would have reached, chosen
+	// with all that came known: no predictor, but what to hold them against.
+	Hindsight Metrics `json:"hindsight"`
 	// FitSeconds is the time spent learning, PredictMicroseconds that of one
 	// estimate, by the clock of Options.Now.
 	FitSeconds          float64 `json:"fit_seconds"`
