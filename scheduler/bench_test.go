@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"strconv"
 	"testing"
 	"time"
@@ -12,16 +13,19 @@ import (
 )
 
 // BenchmarkPlan plans waiting jobs on clusters of 64-core nodes, a quarter of them
-// with GPUs. Every job has requests of its own, as right-sizing makes them. The
-// cluster is full, half full or empty.
+// with GPUs, on one core. Every job has requests of its own, as right-sizing makes them.
+// The cluster is full or half full. Growth is how many times as long a job takes as with
+// a tenth of the jobs.
 func BenchmarkPlan(b *testing.B) {
-	for _, size := range []struct{ nodes, pending int }{{100, 1000}, {1000, 1000}, {1000, 10000}} {
-		for _, load := range []struct {
-			name string
-			part float64
-		}{{"full", 1}, {"half", 0.5}, {"empty", 0}} {
-			for _, gangs := range []bool{false, true} {
-				name := fmt.Sprintf("nodes=%d/pending=%d/%s/gangs=%t", size.nodes, size.pending, load.name, gangs)
+	oneCore(b)
+	for _, load := range []struct {
+		name string
+		part float64
+	}{{"full", 1}, {"half", 0.5}} {
+		for _, gangs := range []bool{false, true} {
+			before := 0.0 // seconds for a job with a tenth of the jobs
+			for _, size := range []struct{ nodes, pending int }{{100, 1000}, {1000, 10_000}, {5000, 100_000}} {
+				name := fmt.Sprintf("%s/gangs=%t/nodes=%d/pending=%d", load.name, gangs, size.nodes, size.pending)
 				s := benchSnapshot(size.nodes, size.pending, load.part, gangs)
 				b.Run(name, func(b *testing.B) {
 					b.ReportAllocs()
@@ -30,10 +34,64 @@ func BenchmarkPlan(b *testing.B) {
 							b.Fatal("a job has no decision")
 						}
 					}
+					perJob := b.Elapsed().Seconds() / float64(b.N*size.pending)
+					if before > 0 {
+						b.ReportMetric(perJob/before, "growth")
+					}
+					before = perJob
 				})
 			}
 		}
 	}
+}
+
+// BenchmarkReplan plans again for 10,000 jobs on 1,000 nodes, a second after a plan has
+// been carried out: one job has ended, or one has come.
+func BenchmarkReplan(b *testing.B) {
+	oneCore(b)
+	s := benchSnapshot(1000, 10_001, 0.5, true)
+	last := s.Pending[10_000]
+	s.Pending = s.Pending[:10_000]
+	schedule := Plan(s, DefaultPolicy())
+	var waiting []Pending
+	for _, d := range schedule.Decisions {
+		j := s.Pending[d.Job]
+		if d.Verdict.Starts() {
+			s.Running = append(s.Running, Running{ID: j.ID, Request: j.Request, Pods: d.Nodes, Started: s.Now, Remaining: j.Runtime})
+			continue
+		}
+		j.ReservedStart = d.ReservedStart
+		if !d.ReservedStart.IsZero() {
+			j.ReservedNodes = d.Nodes
+		}
+		waiting = append(waiting, j)
+	}
+	s.Pending = waiting
+	s.Now = s.Now.Add(time.Second)
+	ended, arrived := s, s
+	ended.Running = s.Running[1:]
+	arrived.Pending = append(waiting[:len(waiting):len(waiting)], last)
+	for _, c := range []struct {
+		name string
+		Snapshot
+	}{{"ended", ended}, {"arrived", arrived}} {
+		for _, effort := range []int{0, DefaultPolicy().ForecastEffort} {
+			p := DefaultPolicy()
+			p.ForecastEffort = effort
+			b.Run(fmt.Sprintf("%s/forecast=%t", c.name, effort > 0), func(b *testing.B) {
+				for b.Loop() {
+					if got := Plan(c.Snapshot, p); len(got.Decisions) != len(c.Pending) {
+						b.Fatal("a job has no decision")
+					}
+				}
+			})
+		}
+	}
+}
+
+func oneCore(b *testing.B) {
+	was := runtime.GOMAXPROCS(1)
+	b.Cleanup(func() { runtime.GOMAXPROCS(was) })
 }
 
 func benchSnapshot(nodes, pending int, load float64, gangs bool) Snapshot {
