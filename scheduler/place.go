@@ -38,33 +38,30 @@ func better(a, b slot) int {
 // A shortage is why a job does not fit.
 type shortage struct {
 	fits     int          // pods that have room, reserved or not
-	resource int          // what most nodes lack for one more pod; -1 if there is no node
 	promised *reservation // set if there is room, but this reservation needs it
 }
 
 // place finds room for all pods of j from the board's time until end without
 // touching what is reserved, and returns a node for each pod; nil if it does not fit.
 func (b *board) place(j *job, end time.Duration) ([]int, shortage) {
-	b.slots = b.slots[:0]
-	clear(b.blame)
 	var short shortage
-	fits, asked, sign := 0, present(j.request), 1.0
+	slots, fits := b.slots[:0], 0 // the best slots so far, no more than it takes, and their pods
+	asked, rough, sign := present(j.request), b.coarse(j.request), 1.0
 	if j.large {
 		sign = -1
 	}
 	for _, n := range b.class(j.Class) {
-		offers, left := bits.OnesCount64(b.offered[n]&^asked), sign*b.spare[n]
-		if j.pods == 1 && len(b.slots) == 1 {
-			if best := &b.slots[0]; offers >= best.offers && left >= best.left && !best.cuts {
-				continue // no better, whether it fits or not
-			}
-		}
-		room := b.of(b.free, n)
-		if r := lacking(room, j.request); r >= 0 {
-			b.blame[r]++
+		if !covers(b.rough[n], rough) {
 			continue
 		}
-		s := slot{node: n, pods: 1, offers: offers, left: left}
+		s := slot{node: n, pods: 1, offers: bits.OnesCount64(b.offered[n] &^ asked), left: sign * b.spare[n]}
+		if fits >= j.pods && better(slots[len(slots)-1], s) < 0 {
+			continue // no better, whether it fits or not
+		}
+		room := b.of(b.free, n)
+		if lacking(room, j.request) >= 0 {
+			continue
+		}
 		if j.pods > 1 {
 			s.pods = fit(room, j.request, j.pods)
 		}
@@ -78,26 +75,24 @@ func (b *board) place(j *job, end time.Duration) ([]int, shortage) {
 				continue
 			}
 		}
-		fits += s.pods
 		s.cuts = !j.large && b.cuts(n, j)
-		if j.pods > 1 || len(b.slots) == 0 {
-			b.slots = append(b.slots, s)
-		} else if better(s, b.slots[0]) < 0 {
-			b.slots[0] = s
+		i, _ := slices.BinarySearchFunc(slots, s, better)
+		slots = slices.Insert(slots, i, s)
+		fits += s.pods
+		for last := len(slots) - 1; fits-slots[last].pods >= j.pods; last-- {
+			fits -= slots[last].pods
+			slots = slots[:last]
 		}
 	}
+	b.slots = slots
 	if fits < j.pods {
-		short.resource = b.scarcest(j)
 		if short.fits < j.pods {
 			short.promised = nil // it would not fit anyway
 		}
 		return nil, short
 	}
-	if j.pods > 1 {
-		slices.SortFunc(b.slots, better)
-	}
 	nodes := make([]int, 0, j.pods)
-	for _, s := range b.slots {
+	for _, s := range slots {
 		for range min(s.pods, j.pods-len(nodes)) {
 			nodes = append(nodes, int(s.node))
 		}
@@ -148,18 +143,25 @@ func holds(room, first, request []int64, pods int64) bool {
 	return true
 }
 
-// scarcest names the resource that most nodes lacked in the last place of j.
+// scarcest names the resource that most nodes lack for one more pod of j; -1 if there is
+// no node.
 func (b *board) scarcest(j *job) int {
 	if len(b.class(j.Class)) == 0 || b.dims == 0 {
 		return -1
 	}
+	short := make([]int, b.dims) // nodes by the resource that they lack
+	for _, n := range b.class(j.Class) {
+		if r := lacking(b.of(b.free, n), j.request); r >= 0 {
+			short[r]++
+		}
+	}
 	worst := 0
-	for r := range b.blame {
-		if b.blame[r] > b.blame[worst] {
+	for r := range short {
+		if short[r] > short[worst] {
 			worst = r
 		}
 	}
-	if b.blame[worst] == 0 { // every node has room for a pod: name what the job takes most of
+	if short[worst] == 0 { // every node has room for a pod: name what the job takes most of
 		for r, q := range j.request {
 			if float64(q)*b.unit[r] > float64(j.request[worst])*b.unit[worst] {
 				worst = r

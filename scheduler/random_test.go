@@ -145,6 +145,34 @@ func TestPlanEqualsTwin(t *testing.T) {
 	}
 }
 
+func TestCoarseRoomCoversWhatFits(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	told := 0
+	for range 100_000 {
+		dims := 1 + rng.IntN(10)
+		vector := func() []int64 {
+			v := make([]int64, dims)
+			for r := range v {
+				v[r] = rng.Int64N(1<<rng.IntN(63)) - int64(rng.IntN(2)) // sometimes nothing, or less
+			}
+			return v
+		}
+		largest, room, request := vector(), vector(), vector()
+		w := newSite(&Snapshot{Resources: make([]string, dims), Nodes: []Node{{Capacity: largest}}})
+		request = w.dense(request)
+		covered := covers(w.coarse(room), w.coarse(request))
+		if lacking(room, request) < 0 && !covered {
+			t.Fatalf("on a node of %v: room for %v is not covered by %v", largest, request, room)
+		}
+		if !covered {
+			told++
+		}
+	}
+	if told < 50_000 {
+		t.Errorf("only %d requests were found to be too large", told)
+	}
+}
+
 func TestPlanInvariants(t *testing.T) {
 	for seed := range uint64(2_000) {
 		rng := rand.New(rand.NewPCG(seed, 8))

@@ -60,16 +60,20 @@ func quantity(resource string, v int64) string {
 	return strconv.FormatInt(v, 10) + " " + resource
 }
 
-// demand says what j waits for, by the resource it lacks.
-func (pl *planner) demand(j *job, short shortage) string {
+// demand says what j waits for, by the resource it lacks; -1 for none in particular.
+func (pl *planner) demand(j *job, resource int) string {
 	what := "room"
-	if short.resource >= 0 {
-		what = quantity(pl.Resources[short.resource], j.request[short.resource])
+	if resource >= 0 {
+		what = quantity(pl.Resources[resource], j.request[resource])
 	}
 	if j.pods == 1 {
 		return what + " on one node"
 	}
-	return fmt.Sprintf("%d pods of %s (%d fit now)", j.pods, what, short.fits)
+	fits := 0
+	for _, n := range pl.board.class(j.Class) {
+		fits += fit(pl.board.of(pl.board.free, n), j.request, j.pods)
+	}
+	return fmt.Sprintf("%d pods of %s (%d fit now)", j.pods, what, fits)
 }
 
 // startReason says why j starts now. own is the reservation it had.
@@ -104,8 +108,8 @@ func (pl *planner) startReason(j *job, nodes []int, v Verdict, own *reservation)
 	return "starts ahead of its turn: uses no reserved node"
 }
 
-func (pl *planner) reservedReason(j *job, r *reservation, short shortage) string {
-	text := "waits for " + pl.demand(j, short)
+func (pl *planner) reservedReason(j *job, r *reservation) string {
+	text := "waits for " + pl.demand(j, pl.board.scarcest(j))
 	switch {
 	case r.fixed && !j.Deadline.Before(pl.Now.Add(r.end)):
 		return fmt.Sprintf("%s; starts at %s at the latest, to end by its deadline at %s",
@@ -122,16 +126,16 @@ func (pl *planner) reservedReason(j *job, r *reservation, short shortage) string
 	return fmt.Sprintf("%s, expected at %s (p90)", text, pl.clock(r.start))
 }
 
-func (pl *planner) heldReason(j *job, short shortage) string {
+func (pl *planner) heldReason(j *job, refused refusal) string {
 	var text string
-	if r := short.promised; r != nil {
+	if r := refused.promised; r != nil {
 		end := "has no known end"
 		if j.known() {
 			end = "ends by " + pl.clock(j.p90) + " (p90)"
 		}
-		text = fmt.Sprintf("would delay the reservation of %s%s: %s", r.name, pl.at(r), end)
+		text = "would delay the reservation of " + r.name + pl.at(r) + ": " + end
 	} else {
-		text = "waits for " + pl.demand(j, short)
+		text = "waits for " + pl.demand(j, refused.resource)
 	}
 	if !j.Deadline.IsZero() {
 		text += "; cannot be sure to meet its deadline at " + pl.clock(j.Deadline.Sub(pl.Now))
@@ -142,7 +146,7 @@ func (pl *planner) heldReason(j *job, short shortage) string {
 	case 1:
 		return text + "; behind " + pl.blocked[0].name
 	default:
-		return fmt.Sprintf("%s; behind %s and %d more", text, pl.blocked[0].name, n-1)
+		return text + "; behind " + pl.blocked[0].name + " and " + strconv.Itoa(n-1) + " more"
 	}
 }
 

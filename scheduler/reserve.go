@@ -88,13 +88,16 @@ func (b *board) keep(r *reservation) {
 	each(r.nodes, func(n, pods int32) {
 		extra := slices.Clone(b.of(b.free, n))
 		add(extra, r.request, -pods)
-		for _, c := range b.changes {
-			if c.node == n && c.at <= r.start {
-				add(extra, c.request, c.pods)
-			}
-		}
 		b.promises[n] = append(b.promises[n], promise{r.start, r, extra})
 	})
+	for _, c := range b.changes {
+		if c.at > r.start {
+			continue
+		}
+		if promises := b.promises[c.node]; len(promises) > 0 && promises[len(promises)-1].owner == r {
+			add(promises[len(promises)-1].extra, c.request, c.pods)
+		}
+	}
 	each(r.nodes, func(n, pods int32) {
 		b.cover(r, n, -pods)
 		b.changes.push(change{r.start, n, -pods, r.request, &r.name})

@@ -16,6 +16,7 @@ type board struct {
 	now      time.Duration
 	free     []int64   // dims for each node; negative where pods exceed what is allocatable
 	spare    []float64 // of each node: its free room in parts of the largest node, summed over the resources
+	rough    []uint64  // of each node: its free room, coarsely
 	changes  changes
 	promises [][]promise // by node; on few nodes there is any
 	past     []change    // applied by advance, for rewind
@@ -23,7 +24,6 @@ type board struct {
 	wide   *job    // the job with the largest pod that waits; nil if none is large
 	counts []int   // scratch of earliest: pods by node
 	slots  []slot  // scratch of place
-	blame  []int32 // scratch of place: nodes by the resource they lack
 }
 
 // A promise is the room on a node that no reservation needs at the time at which
@@ -44,9 +44,9 @@ func newBoardOf(w *site, free []int64) *board {
 		site:     w,
 		free:     slices.Clone(free),
 		spare:    make([]float64, len(w.nodes)),
+		rough:    make([]uint64, len(w.nodes)),
 		promises: make([][]promise, len(w.nodes)),
 		counts:   make([]int, len(w.nodes)),
-		blame:    make([]int32, w.dims),
 	}
 	for n := range b.spare {
 		b.add(int32(n), nil, 0)
@@ -62,7 +62,7 @@ func (b *board) add(n int32, request []int64, pods int32) {
 	for r, v := range room {
 		spare += float64(v) * b.unit[r]
 	}
-	b.spare[n] = spare
+	b.spare[n], b.rough[n] = spare, b.coarse(room)
 }
 
 // add makes room, which is one node's, larger by pods × request.
@@ -130,7 +130,7 @@ func (b *board) rewind(t time.Duration) {
 func (b *board) at(t time.Duration) *board {
 	then := *b
 	then.now = t
-	then.free, then.spare = slices.Clone(b.free), slices.Clone(b.spare)
+	then.free, then.spare, then.rough = slices.Clone(b.free), slices.Clone(b.spare), slices.Clone(b.rough)
 	for _, c := range b.changes {
 		if c.at <= t {
 			then.add(c.node, c.request, c.pods)

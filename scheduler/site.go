@@ -107,6 +107,23 @@ func (w *site) dense(v Vector) []int64 {
 	return d
 }
 
+// coarse writes amounts in eight bits each, those of the first eight resources, in 127ths
+// of the largest node: for covers.
+func (w *site) coarse(v []int64) uint64 {
+	var c uint64
+	for r, x := range v[:min(len(v), 8)] {
+		c |= uint64(min(max(float64(x)*w.unit[r]*127, 0), 127)) << (8 * r)
+	}
+	return c
+}
+
+// covers compares eight coarse amounts at once. If it is false, room is too small for the
+// request; if it is true it may be all the same.
+func covers(room, request uint64) bool {
+	const high = 0x8080808080808080
+	return ((room|high)-request)&high == high
+}
+
 // share is the largest part that pods × request takes of any resource of room.
 func share(request []int64, pods int, room []int64) float64 {
 	var most float64
