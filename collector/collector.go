@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"log/slog"
-	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,9 +35,11 @@ var ErrStalled = errors.New("stalled")
 // A Store keeps records and remembers how far the history source has been read.
 // collector/store is one.
 type Store interface {
-	// Put and Records are those of predictor.History.
+	// Put is that of predictor.History. What is stored and cannot be read any more is replaced.
 	Put(ctx context.Context, records []predictor.JobRecord) (int, error)
-	Records(ctx context.Context, from, to time.Time) iter.Seq2[predictor.Entry, error]
+	// Lookup returns the records of the IDs that are stored, by ID, and beside them
+	// predictor.ErrDamaged if some cannot be read.
+	Lookup(ctx context.Context, ids []string) (map[string]predictor.JobRecord, error)
 	// PutWithWatermark puts records and sets the watermark of that name, both or neither.
 	PutWithWatermark(ctx context.Context, records []predictor.JobRecord, name string, at time.Time) (int, error)
 	// Watermark returns the time last set under a name; zero if there is none.
@@ -140,13 +140,9 @@ func (c *Collector) every(ctx context.Context, stage string, interval time.Durat
 // deliver stores the lifecycles of finished jobs and lets them wait for their usage.
 func (c *Collector) deliver(ctx context.Context, jobs []Finished) error {
 	jobs = c.valid(ctx, jobs)
-	known := map[string]predictor.JobRecord{} // from before a restart
-	for i, f := range jobs {
-		one, err := c.known(ctx, jobs[i:i+1], f.Record.Finished, f.Record.Finished.Add(1))
-		if err != nil {
-			return err
-		}
-		maps.Copy(known, one)
+	known, err := c.known(ctx, jobs) // from before a restart
+	if err != nil {
+		return err
 	}
 	if err := c.put(ctx, "lifecycle", without(jobs)); err != nil {
 		c.metrics.errors.WithLabelValues("lifecycle").Inc()
@@ -214,25 +210,20 @@ func (c *Collector) write(stage string, store func() (int, error)) error {
 	return err
 }
 
-// known returns those of the jobs that are stored with from <= Finished < to, by ID.
-func (c *Collector) known(ctx context.Context, jobs []Finished, from, to time.Time) (map[string]predictor.JobRecord, error) {
-	out := make(map[string]predictor.JobRecord, len(jobs))
-	if len(jobs) == 0 {
-		return out, nil
+// known returns the records of those of the jobs that are stored, by ID. One that cannot
+// be read any more is told of, and counts as not known: what is put now replaces it.
+func (c *Collector) known(ctx context.Context, jobs []Finished) (map[string]predictor.JobRecord, error) {
+	ids := make([]string, len(jobs))
+	for i, f := range jobs {
+		ids[i] = f.Record.ID
 	}
-	asked := make(map[string]bool, len(jobs))
-	for _, f := range jobs {
-		asked[f.Record.ID] = true
+	found, err := c.store.Lookup(ctx, ids)
+	if errors.Is(err, predictor.ErrDamaged) {
+		c.metrics.errors.WithLabelValues("lookup").Inc()
+		c.log.ErrorContext(ctx, "stored records cannot be read, and are written anew", "error", err)
+		err = nil
 	}
-	for e, err := range c.store.Records(ctx, from, to) {
-		if err != nil {
-			return nil, err
-		}
-		if asked[e.ID] {
-			out[e.ID] = e.JobRecord
-		}
-	}
-	return out, nil
+	return found, err
 }
 
 // valid leaves out, logs and counts the jobs that cannot be stored.

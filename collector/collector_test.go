@@ -3,6 +3,7 @@ package collector_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/runcast/runcast/collector"
+	"github.com/runcast/runcast/collector/store"
 	"github.com/runcast/runcast/predictor"
 )
 
@@ -225,6 +227,46 @@ runcast_collector_records_invalid_total 3
 			t.Error(err)
 		}
 	})
+}
+
+// TestDamaged: a stored record that cannot be read any more is told of, and takes no
+// other job with it.
+func TestDamaged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{jobs: everyMinute(time.Now().UTC(), 5)}
+		s := &damaged{openStore(t), w.jobs[1].id()}
+		sources, _ := w.sources()
+		reg := prom.NewPedanticRegistry()
+		_, stop := collect(t, fresh, sources, s, reg)
+		time.Sleep(30 * time.Minute)
+		stop()
+		for id, e := range entries(t, s) {
+			if e.Quality != predictor.QualityExact {
+				t.Errorf("%s was not measured: %q", id, e.Quality)
+			}
+		}
+		if n := len(entries(t, s)); n != len(w.jobs) {
+			t.Errorf("%d records, want %d", n, len(w.jobs))
+		}
+		if n, err := testutil.GatherAndCount(reg, "runcast_collector_errors_total"); n != 1 || err != nil {
+			t.Errorf("%d series of errors, %v; want that of the lookup", n, err)
+		}
+	})
+}
+
+// damaged is a store that cannot read the record of one ID.
+type damaged struct {
+	*store.Store
+	id string
+}
+
+func (d *damaged) Lookup(ctx context.Context, ids []string) (map[string]predictor.JobRecord, error) {
+	found, err := d.Store.Lookup(ctx, ids)
+	if _, ok := found[d.id]; ok {
+		delete(found, d.id)
+		err = fmt.Errorf("record %s: %w", d.id, predictor.ErrDamaged)
+	}
+	return found, err
 }
 
 // absurd measures nonsense.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/runcast/runcast/collector"
+	"github.com/runcast/runcast/collector/store"
 	"github.com/runcast/runcast/predictor"
 )
 
@@ -79,7 +80,7 @@ func crash(t *testing.T, rng *rand.Rand) {
 
 // mortal is a store whose process is killed after so many writes.
 type mortal struct {
-	collector.Store
+	*store.Store
 	t *testing.T
 
 	mu     sync.Mutex

@@ -51,11 +51,7 @@ func (c *Collector) window(ctx context.Context, from, to time.Time) error {
 		return err
 	}
 	found = c.valid(ctx, found)
-	// Both sources see the same end, but for a failed job, which the API dates by its pods.
-	stored := func() (map[string]predictor.JobRecord, error) {
-		return c.known(ctx, found, from.Add(-c.cfg.Window), to.Add(c.cfg.Window))
-	}
-	known, err := stored()
+	known, err := c.known(ctx, found)
 	if err != nil {
 		return err
 	}
@@ -66,7 +62,7 @@ func (c *Collector) window(ctx context.Context, from, to time.Time) error {
 	}
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	if known, err = stored(); err != nil { // what came in meanwhile
+	if known, err = c.known(ctx, found); err != nil { // what came in meanwhile
 		return err
 	}
 	for i, r := range records {

@@ -25,7 +25,7 @@ func newMetrics(reg prometheus.Registerer, waiting func() int) metrics {
 			Name: "runcast_collector_jobs_measured_total", Help: "Jobs whose usage was asked for and answered, by quality: exact, sparse, none.",
 		}, []string{"quality"}),
 		errors: m.NewCounterVec(prometheus.CounterOpts{
-			Name: "runcast_collector_errors_total", Help: "Turns that did not succeed and are retried, by stage: lifecycle, usage, history, prune.",
+			Name: "runcast_collector_errors_total", Help: "Turns that did not succeed and are retried, by stage: lifecycle, usage, history, prune; and at lookup, stored records that cannot be read.",
 		}, []string{"stage"}),
 		invalid: m.NewCounter(prometheus.CounterOpts{
 			Name: "runcast_collector_records_invalid_total", Help: "Jobs, or their usage, left out because they broke an invariant.",

@@ -160,7 +160,7 @@ func openStore(t *testing.T) *store.Store {
 }
 
 // entries returns all that is stored, by ID.
-func entries(t *testing.T, s collector.Store) map[string]predictor.Entry {
+func entries(t *testing.T, s predictor.History) map[string]predictor.Entry {
 	t.Helper()
 	out := map[string]predictor.Entry{}
 	for e, err := range s.Records(context.Background(), time.Time{}, time.Time{}) {

@@ -106,8 +106,8 @@ func TestDamageIsReported(t *testing.T) {
 	for _, err := range s.Follow(ctx, 0) {
 		want("Follow", err)
 	}
-	_, err := s.Put(ctx, []predictor.JobRecord{r})
-	want("Put", err)
+	_, err := s.Lookup(ctx, []string{"a"})
+	want("Lookup", err)
 	_, err = s.Prune(ctx, time.Unix(1e9, 0), time.Second, 0)
 	want("Prune", err)
 	_, err = s.Artifact(ctx, "v1")
@@ -119,6 +119,8 @@ func TestDamageIsReported(t *testing.T) {
 	for _, err := range s.Follow(ctx, 0) {
 		want("Follow", err)
 	}
+	_, err = s.Lookup(ctx, []string{"a"})
+	want("Lookup", err)
 	damage(func(tx *bbolt.Tx) error { return tx.Bucket(bucketModels).Put([]byte("v1"), []byte("[]")) })
 	_, err = s.Champion(ctx)
 	want("Champion", err)
@@ -133,6 +135,45 @@ func TestDamageIsReported(t *testing.T) {
 	}
 	if err := s.Publish(ctx, predictor.ModelInfo{Version: "v2"}, strings.NewReader("two")); err != nil {
 		t.Errorf("after a panic the store cannot be written: %v", err)
+	}
+}
+
+// TestDamagedRecordIsReplaced damages one of two records: the other is still found, and
+// when the job is put again all is as if nothing had been.
+func TestDamagedRecordIsReplaced(t *testing.T) {
+	a := predictor.JobRecord{JobSpec: predictor.JobSpec{ID: "a"}, Finished: time.Unix(5, 0).UTC(), Usage: predictor.Usage{Quality: predictor.QualityExact}}
+	b := predictor.JobRecord{JobSpec: predictor.JobSpec{ID: "b"}, Finished: time.Unix(6, 0).UTC()}
+	poorer := a
+	poorer.Quality, poorer.Finished = predictor.QualityNone, time.Unix(7, 0).UTC()
+	for name, damage := range map[string]func(tx *bbolt.Tx) error{
+		"not JSON": func(tx *bbolt.Tx) error { return tx.Bucket(bucketRecords).Put(recordKey(&a), []byte("{")) },
+		"lost":     func(tx *bbolt.Tx) error { return tx.Bucket(bucketRecords).Delete(recordKey(&a)) },
+		"not followed": func(tx *bbolt.Tx) error {
+			return errors.Join(tx.Bucket(bucketRecords).Put(recordKey(&a), nil), tx.Bucket(bucketSequence).Delete(sequenceKey(1)))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newUnchecked(t)
+			if _, err := s.Put(t.Context(), []predictor.JobRecord{a, b}); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.db.Update(damage); err != nil {
+				t.Fatal(err)
+			}
+			found, err := s.Lookup(t.Context(), []string{"a", "b", "c"})
+			if !errors.Is(err, predictor.ErrDamaged) || !strings.Contains(err.Error(), `"a"`) || len(found) != 1 || found["b"].ID != "b" {
+				t.Errorf("found %v, error %v; want b alone and a word about a", found, err)
+			}
+			if n, err := s.Put(t.Context(), []predictor.JobRecord{poorer, b}); n != 1 || err != nil {
+				t.Errorf("put %d, %v; want 1", n, err)
+			}
+			if err := s.Check(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if found, err := s.Lookup(t.Context(), []string{"a"}); err != nil || !found["a"].Finished.Equal(poorer.Finished) {
+				t.Errorf("found %v, %v", found, err)
+			}
+		})
 	}
 }
 

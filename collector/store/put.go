@@ -16,7 +16,8 @@ import (
 // then a predictor.ValidationError, and nothing is stored. Of several records
 // with the same ID in one call the best counts. See the comment on better for
 // when a record replaces another; the estimate that was served stays with the
-// job even if the better record does not have it.
+// job even if the better record does not have it. A stored record that cannot be
+// read any more is replaced by any.
 func (s *Store) Put(ctx context.Context, records []predictor.JobRecord) (int, error) {
 	best, err := bestOf(records)
 	if err != nil {
@@ -119,15 +120,15 @@ func putAll(tx *bbolt.Tx, records []predictor.JobRecord) (int, error) {
 		id := []byte(r.ID)
 		if finished := ids.Get(id); finished != nil {
 			key := append(bytes.Clone(finished), id...)
-			old, err := decode(key, byTime.Get(key))
-			if err != nil {
-				return 0, err
-			}
-			if !better(&r, &old.JobRecord) {
+			at := sequenceKey(0)
+			if old, err := decode(key, byTime.Get(key)); err != nil { // damaged: any record is better
+				at = findSequence(bySequence, key)
+			} else if !better(&r, &old.JobRecord) {
 				continue
+			} else {
+				r, at = keepServed(r, &old.JobRecord), sequenceKey(old.Sequence)
 			}
-			r = keepServed(r, &old.JobRecord)
-			if err := errors.Join(byTime.Delete(key), bySequence.Delete(sequenceKey(old.Sequence))); err != nil {
+			if err := errors.Join(byTime.Delete(key), bySequence.Delete(at)); err != nil {
 				return 0, err
 			}
 		}
@@ -146,4 +147,16 @@ func putAll(tx *bbolt.Tx, records []predictor.JobRecord) (int, error) {
 		n++
 	}
 	return n, nil
+}
+
+// findSequence looks through all of the index for a record that does not tell its
+// sequence any more.
+func findSequence(bySequence *bbolt.Bucket, key []byte) []byte {
+	c := bySequence.Cursor()
+	for at, of := c.First(); at != nil; at, of = c.Next() {
+		if bytes.Equal(of, key) {
+			return bytes.Clone(at)
+		}
+	}
+	return sequenceKey(0) // none is, sequences count from 1
 }

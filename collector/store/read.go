@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"time"
@@ -118,6 +119,31 @@ func yieldPage(page []pair, err error, yield func(predictor.Entry, error) bool) 
 		}
 	}
 	return true
+}
+
+// Lookup returns the records of the IDs that are stored, by ID. The error is
+// predictor.ErrDamaged if some cannot be read, and names them; the others are returned
+// with it.
+func (s *Store) Lookup(ctx context.Context, ids []string) (map[string]predictor.JobRecord, error) {
+	found := make(map[string]predictor.JobRecord, len(ids))
+	err := s.view(ctx, func(tx *bbolt.Tx) error {
+		var damaged []error
+		for _, id := range ids {
+			finished := tx.Bucket(bucketIDs).Get([]byte(id))
+			if finished == nil {
+				continue
+			}
+			key := append(bytes.Clone(finished), id...)
+			e, err := decode(key, tx.Bucket(bucketRecords).Get(key))
+			if err != nil {
+				damaged = append(damaged, err)
+				continue
+			}
+			found[id] = e.JobRecord
+		}
+		return errors.Join(damaged...)
+	})
+	return found, err
 }
 
 // Len returns the number of records.
