@@ -19,6 +19,9 @@ var (
 	ErrDamaged = errors.New("damaged")
 	// ErrNewerSchema is returned for a file or an artifact written by a newer Runcast.
 	ErrNewerSchema = errors.New("written by a newer version of runcast")
+	// ErrOlderSchema is returned for an artifact of a Runcast that is too old: the next
+	// training replaces it.
+	ErrOlderSchema = errors.New("written by an older version of runcast, train again")
 	// ErrNotBetter is returned by a training whose model lost against the champion.
 	ErrNotBetter = errors.New("not better than the model in service")
 )

@@ -53,7 +53,8 @@ func (m *Model) Encode(w io.Writer) error {
 }
 
 // Decode reads an artifact to its end. What is not one, or was damaged on the way,
-// is predictor.ErrDamaged; what a newer Runcast wrote is predictor.ErrNewerSchema.
+// is predictor.ErrDamaged; what a newer or an older Runcast wrote is
+// predictor.ErrNewerSchema or predictor.ErrOlderSchema.
 func Decode(r io.Reader) (*Model, error) {
 	header := make([]byte, headerSize)
 	if _, err := io.ReadFull(r, header); err != nil {
@@ -66,7 +67,7 @@ func Decode(r io.Reader) (*Model, error) {
 	if schema := binary.LittleEndian.Uint32(rest); schema > Schema {
 		return nil, fmt.Errorf("artifact: schema %d, at most %d is known: %w", schema, Schema, predictor.ErrNewerSchema)
 	} else if schema < Schema {
-		return nil, fmt.Errorf("artifact: schema %d is no longer read, train again: %w", schema, predictor.ErrDamaged)
+		return nil, fmt.Errorf("artifact: schema %d, only %d is read: %w", schema, Schema, predictor.ErrOlderSchema)
 	}
 	size, sum := binary.LittleEndian.Uint64(rest[4:]), rest[12:]
 	if size > MaxArtifact {

@@ -47,7 +47,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"half a header", whole[:headerSize/2], predictor.ErrDamaged, "header"},
 		{"another file", []byte(strings.Repeat("apiVersion: v1\n", 10)), predictor.ErrDamaged, "not a model"},
 		{"a newer schema", changed(8, model.Schema+1), predictor.ErrNewerSchema, "schema"},
-		{"an older schema", changed(8, model.Schema-1), predictor.ErrDamaged, "train again"},
+		{"an older schema", changed(8, model.Schema-1), predictor.ErrOlderSchema, "train again"},
 		{"an absurd size", changed(19, 0x7f), predictor.ErrDamaged, "bytes"},
 		{"a byte less", whole[:len(whole)-1], predictor.ErrDamaged, "checksum"},
 		{"a byte more", append(bytes.Clone(whole), 0), predictor.ErrDamaged, "checksum"},

@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/runcast/runcast/predictor"
@@ -29,5 +30,6 @@ func (b *backoff) wait(ctx context.Context) {
 
 // isFinal reports whether fetching the same artifact again cannot help.
 func isFinal(err error) bool {
-	return errors.Is(err, predictor.ErrDamaged) || errors.Is(err, predictor.ErrNewerSchema) || errors.Is(err, predictor.ErrNotFound)
+	return slices.ContainsFunc([]error{predictor.ErrDamaged, predictor.ErrNotFound, predictor.ErrNewerSchema, predictor.ErrOlderSchema},
+		func(target error) bool { return errors.Is(err, target) })
 }

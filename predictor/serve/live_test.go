@@ -1,6 +1,7 @@
 package serve_test
 
 import (
+	"bytes"
 	"errors"
 	"math"
 	"math/rand/v2"
@@ -208,6 +209,7 @@ func TestLiveKeepsWhatWorks(t *testing.T) {
 		{"nothing is left", func([]byte) ([]byte, error) { return nil, nil }, predictor.ErrDamaged},
 		{"it is lost", func([]byte) ([]byte, error) { return nil, predictor.ErrNotFound }, predictor.ErrNotFound},
 		{"a newer runcast wrote it", func([]byte) ([]byte, error) { return nil, predictor.ErrNewerSchema }, predictor.ErrNewerSchema},
+		{"an older runcast wrote it", func([]byte) ([]byte, error) { return nil, predictor.ErrOlderSchema }, predictor.ErrOlderSchema},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -376,6 +378,30 @@ func TestLiveRecoversWithoutAModel(t *testing.T) {
 		s.come()
 		time.Sleep(time.Minute)
 		p.wantState(t, "", 0, nil)
+	})
+}
+
+// On the volume of an older release the champion may be of a schema that is not read any
+// more: it says so, and serves from the next training on.
+func TestLiveAfterAnUpgrade(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		s.put(t, 10, time.Minute)
+		older := s.train(t, "v1", 10)
+		older[len("RUNCASTM")]-- // the schema follows the magic
+		if err := s.Publish(t.Context(), predictor.ModelInfo{Version: "v2", Sequence: 10}, bytes.NewReader(older)); err != nil {
+			t.Fatal(err)
+		}
+		p := start(t, s, t.TempDir())
+		p.wantState(t, "", 0, predictor.ErrOlderSchema)
+		if said := p.State().Err.Error(); !strings.Contains(said, "model v2: artifact: schema ") || strings.Contains(said, "damaged") {
+			t.Errorf("it says %q", said)
+		}
+		if _, err := p.Estimate(t.Context(), etl); !errors.Is(err, predictor.ErrNoModel) {
+			t.Errorf("error %v, want that there is no model", err)
+		}
+		s.train(t, "v3", 10)
+		p.wantState(t, "v3", 10, nil)
 	})
 }
 

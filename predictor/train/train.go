@@ -106,7 +106,7 @@ type inService struct {
 	flaw  error // why there is no model, if one was published
 }
 
-// champion reads the model in service. One that is damaged, lost or of a newer
+// champion reads the model in service. One that is damaged, lost or of another
 // schema is as good as none: a new model is to take its place.
 func champion(ctx context.Context, models predictor.Models) (inService, error) {
 	info, err := models.Champion(ctx)
@@ -122,7 +122,7 @@ func champion(ctx context.Context, models predictor.Models) (inService, error) {
 			return inService{ModelInfo: info, model: m}, nil
 		}
 	}
-	for _, flaw := range []error{predictor.ErrDamaged, predictor.ErrNotFound, predictor.ErrNewerSchema} {
+	for _, flaw := range []error{predictor.ErrDamaged, predictor.ErrNotFound, predictor.ErrNewerSchema, predictor.ErrOlderSchema} {
 		if errors.Is(err, flaw) {
 			return inService{ModelInfo: info, flaw: err}, nil
 		}

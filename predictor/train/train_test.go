@@ -330,7 +330,9 @@ func TestTrainReplacesWhatCannotBeRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	artifact[8]++ // the schema follows the eight bytes of magic
+	older := bytes.Clone(artifact)
+	older[8]-- // the schema follows the eight bytes of magic
+	artifact[8]++
 	for _, tt := range []struct {
 		name     string
 		artifact string
@@ -339,6 +341,7 @@ func TestTrainReplacesWhatCannotBeRead(t *testing.T) {
 	}{
 		{"garbage", "not a model at all", nil, "damaged"},
 		{"newer schema", string(artifact), nil, "newer version"},
+		{"older schema", string(older), nil, "older version"},
 		{"lost", "x", lost, "not found"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
