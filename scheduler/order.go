@@ -44,6 +44,7 @@ func (j *job) mean() time.Duration {
 // unknown runtime in order of submission. Ties go by submission, then by ID.
 func newJobs(s *Snapshot, p Policy, w *site) []*job {
 	slab := make([]job, len(s.Pending))
+	requests := make([]int64, len(s.Pending)*w.dims)
 	jobs := make([]*job, len(s.Pending))
 	backlog := 0.0 // how long the whole cluster would take for what waits
 	for i := range s.Pending {
@@ -53,7 +54,7 @@ func newJobs(s *Snapshot, p Policy, w *site) []*job {
 		j.index = i
 		j.name = jobName(j.Pending)
 		j.pods = max(j.Pods, 1)
-		j.request = w.dense(j.Request)
+		j.request = w.fill(w.of(requests, int32(i)), j.Request)
 		j.share = share(j.request, j.pods, w.total)
 		j.part = share(j.request, 1, w.largest)
 		j.large = j.part >= p.LargeShare

@@ -63,6 +63,7 @@ func newPlanner(s *Snapshot, p Policy, w *site, jobs []*job) *planner {
 		decisions:    make([]Decision, len(s.Pending)),
 		lasting:      slices.Clone(w.capacity),
 		queues:       make(map[string]*queue),
+		occupants:    make([]occupant, 0, len(s.Running)),
 	}
 }
 

@@ -21,9 +21,9 @@ type board struct {
 	promises [][]promise // by node; on few nodes there is any
 	past     []change    // applied by advance, for rewind
 
-	wide   *job    // the job with the largest pod that waits; nil if none is large
-	counts []int   // scratch of earliest: pods by node
-	slots  []slot  // scratch of place
+	wide   *job   // the job with the largest pod that waits; nil if none is large
+	counts []int  // scratch of earliest: pods by node
+	slots  []slot // scratch of place
 }
 
 // A promise is the room on a node that no reservation needs at the time at which
@@ -48,16 +48,25 @@ func newBoardOf(w *site, free []int64) *board {
 		promises: make([][]promise, len(w.nodes)),
 		counts:   make([]int, len(w.nodes)),
 	}
-	for n := range b.spare {
-		b.add(int32(n), nil, 0)
-	}
+	b.measureAll()
 	return b
 }
 
 // add makes the room on node n larger by pods × request.
 func (b *board) add(n int32, request []int64, pods int32) {
+	add(b.of(b.free, n), request, pods)
+	b.measure(n)
+}
+
+func (b *board) measureAll() {
+	for n := range b.spare {
+		b.measure(int32(n))
+	}
+}
+
+// measure derives what place goes by from the free room on node n.
+func (b *board) measure(n int32) {
 	room := b.of(b.free, n)
-	add(room, request, pods)
 	spare := 0.0
 	for r, v := range room {
 		spare += float64(v) * b.unit[r]
@@ -130,11 +139,12 @@ func (b *board) rewind(t time.Duration) {
 func (b *board) at(t time.Duration) *board {
 	then := *b
 	then.now = t
-	then.free, then.spare, then.rough = slices.Clone(b.free), slices.Clone(b.spare), slices.Clone(b.rough)
+	then.free, then.spare, then.rough = slices.Clone(b.free), make([]float64, len(b.spare)), make([]uint64, len(b.rough))
 	for _, c := range b.changes {
 		if c.at <= t {
-			then.add(c.node, c.request, c.pods)
+			add(then.of(then.free, c.node), c.request, c.pods)
 		}
 	}
+	then.measureAll()
 	return &then
 }

@@ -98,8 +98,10 @@ func (w *site) allows(c int, n int32) bool {
 }
 
 // dense returns v with exactly dims elements, none of them negative.
-func (w *site) dense(v Vector) []int64 {
-	d := make([]int64, w.dims)
+func (w *site) dense(v Vector) []int64 { return w.fill(make([]int64, w.dims), v) }
+
+// fill writes v into d, which has dims elements, as dense does.
+func (w *site) fill(d []int64, v Vector) []int64 {
 	copy(d, v)
 	for r := range d {
 		d[r] = max(d[r], 0)
