@@ -59,14 +59,14 @@ func (pl *planner) forecast() {
 // reservation at a time, by the same rules as the plan itself.
 type play struct {
 	*board
-	queue    []*job
-	requests []int64         // dims for each job of queue
-	due      []int           // places in queue of jobs that have a fixed reservation
-	starts   []time.Duration // by place in queue; eventually if not foreseen
-	begun    []bool
-	idle     []int64 // free room of all nodes together, to tell at once that a gang cannot fit
-	most     []int64 // the most of each resource that is free on the nodes just touched
-	effort   int     // looks at a node that are left
+	queue  []*job
+	asks   []uint64        // the request of each job of queue, coarsely
+	due    []int           // places in queue of jobs that have a fixed reservation
+	starts []time.Duration // by place in queue; eventually if not foreseen
+	begun  []bool
+	idle   []int64 // free room of all nodes together, to tell at once that a gang cannot fit
+	most   []int64 // the most of each resource that is free on the nodes just touched
+	effort int     // looks at a node that are left
 }
 
 // levels tell at which quantile of its runtime a job ends, by its name.
@@ -95,7 +95,7 @@ func (pl *planner) play(level levels, effort int) (starts []time.Duration, spent
 	for i, j := range pl.waiting {
 		slab[i] = *j
 		f.queue = append(f.queue, &slab[i])
-		f.requests = append(f.requests, j.request...)
+		f.asks = append(f.asks, f.coarse(j.request))
 		slab[i].p90 = max(atLevel(j.Runtime, level(&j.name)), 1)
 		f.starts[i] = eventually
 		if nodes := f.class(j.Class); j.early > 0 && len(nodes) > 0 {
@@ -196,18 +196,20 @@ func (f *play) step(first int) bool {
 			f.most[r] = max(f.most[r], v)
 		}
 	}
+	most := f.coarse(f.most)
 	for i, tried := first, 0; i < len(f.queue) && tried < window; i++ {
 		if f.begun[i] {
 			continue
 		}
 		tried++
-		request := f.requests[i*f.dims : (i+1)*f.dims]
-		switch {
-		case lacking(f.most, request) >= 0: // no pod finds more room than before
-		case f.queue[i].early > f.now:
-		case f.queue[i].pods == 1:
+		if !covers(most, f.asks[i]) {
+			continue // no pod finds more room than before
+		}
+		switch j := f.queue[i]; {
+		case j.early > f.now:
+		case j.pods == 1:
 			f.tryOn(i, touched)
-		case fit(f.idle, request, f.queue[i].pods) == f.queue[i].pods:
+		case lacking(f.most, j.request) < 0 && fit(f.idle, j.request, j.pods) == j.pods:
 			f.tryAnywhere(i)
 		}
 	}
