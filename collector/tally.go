@@ -1,6 +1,8 @@
 package collector
 
 import (
+	"cmp"
+	"math"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -9,20 +11,37 @@ import (
 	"github.com/runcast/runcast/predictor"
 )
 
-// maxQueues bounds the queues that have series of their own; all others count as
-// otherQueue, and jobs without one as noQueue. Users name queues.
+// A chosen label has values that users choose: the first maxChosen have series of their
+// own, all others count as otherChosen, and jobs without one as noneChosen.
+type chosen struct {
+	mu  sync.Mutex
+	own map[string]bool
+}
+
 const (
-	maxQueues  = 100
-	otherQueue = "other"
-	noQueue    = "none"
+	maxChosen   = 100
+	otherChosen = "other"
+	noneChosen  = "none"
 )
+
+func (c *chosen) label(value string) string {
+	if value == "" {
+		return noneChosen
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.own[value] && len(c.own) >= maxChosen {
+		return otherChosen
+	}
+	c.own[value] = true
+	return value
+}
 
 // A tally counts what became of jobs, by queue, and how well that had been predicted by
 // the estimates that the jobs were given. It counts a job twice: when it has ended, and
 // when its usage is known.
 type tally struct {
-	mu     sync.Mutex
-	queues map[string]bool // with series of their own
+	queues, families chosen
 
 	jobs           *prometheus.CounterVec   // by outcome
 	wait, slowdown *prometheus.HistogramVec // of what succeeded
@@ -30,8 +49,12 @@ type tally struct {
 	within         *prometheus.CounterVec   // by target and quantile
 	ratio          *prometheus.HistogramVec // by target
 	runtimeError   *prometheus.CounterVec
+	byFamily       familyCounters
 	memory, gpus   *prometheus.CounterVec // by what of it
 }
+
+// familyCounters add up runtimes with an estimate, and how far they were from its p50.
+type familyCounters struct{ runtime, err *prometheus.CounterVec }
 
 // targets of an estimate.
 const (
@@ -53,9 +76,12 @@ func newTally(reg prometheus.Registerer) *tally {
 	histogram := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
 		return m.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, append([]string{"queue"}, labels...))
 	}
+	family := func(name, help string) *prometheus.CounterVec {
+		return m.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{"family"})
+	}
 	return &tally{
-		queues: map[string]bool{},
-		jobs:   counter("runcast_finished_jobs_total", "Jobs that ended, by queue and outcome.", "outcome"),
+		queues: chosen{own: map[string]bool{}}, families: chosen{own: map[string]bool{}},
+		jobs: counter("runcast_finished_jobs_total", "Jobs that ended, by queue and outcome.", "outcome"),
 		wait: histogram("runcast_finished_wait_seconds", "Time from submission to start of jobs that succeeded, by queue.",
 			prometheus.ExponentialBuckets(1, 2, 18)), // to a day and a half
 		slowdown: histogram("runcast_finished_bounded_slowdown", "(wait + runtime) / max(runtime, 10 s), at least 1, of jobs that succeeded, by queue.",
@@ -66,6 +92,10 @@ func newTally(reg prometheus.Registerer) *tally {
 		ratio: histogram("runcast_served_ratio", "What came, divided by the p50 that had been predicted of it: runtime or memory.",
 			[]float64{0.125, 0.25, 0.5, 0.8, 1, 1.25, 2, 4, 8}, "target"),
 		runtimeError: counter("runcast_served_runtime_error_seconds_total", "Sum of the absolute differences of runtimes from the p50 predicted."),
+		byFamily: familyCounters{
+			runtime: family("runcast_served_family_runtime_seconds_total", "Sum of the runtimes of jobs that succeeded and had been given an estimate, by family."),
+			err:     family("runcast_served_family_runtime_error_seconds_total", "Sum of the absolute differences of these runtimes from the p50 predicted, by family."),
+		},
 		memory: counter("runcast_finished_memory_byte_seconds_total",
 			"Memory of measured jobs times their runtime, over all pods: requested, and used at its peak.", "of"),
 		gpus: counter("runcast_finished_gpu_seconds_total",
@@ -73,23 +103,18 @@ func newTally(reg prometheus.Registerer) *tally {
 	}
 }
 
-// queue is the label of a job's queue.
-func (t *tally) queue(r *predictor.JobRecord) string {
-	if r.Queue == "" {
-		return noQueue
+// familyOf is what a job says that it is one of, or the controller that it comes from, in
+// its namespace; empty if it does not say.
+func familyOf(r *predictor.JobRecord) string {
+	if name := cmp.Or(r.Family, r.Owner); name != "" {
+		return r.Namespace + "/" + name
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if !t.queues[r.Queue] && len(t.queues) >= maxQueues {
-		return otherQueue
-	}
-	t.queues[r.Queue] = true
-	return r.Queue
+	return ""
 }
 
 // ended counts a job that has ended.
 func (t *tally) ended(r *predictor.JobRecord) {
-	queue := t.queue(r)
+	queue := t.queues.label(r.Queue)
 	t.jobs.WithLabelValues(queue, string(r.Outcome)).Inc()
 	if r.Outcome != predictor.Succeeded || r.Started.IsZero() {
 		return
@@ -103,7 +128,11 @@ func (t *tally) ended(r *predictor.JobRecord) {
 	if r.Served != nil && !r.Served.Runtime.IsZero() {
 		q := r.Served.Runtime
 		t.served(queue, ofRuntime, runtime, q.P50.Seconds(), q.P90.Seconds())
-		t.runtimeError.WithLabelValues(queue).Add(max(runtime-q.P50.Seconds(), q.P50.Seconds()-runtime))
+		off := math.Abs(runtime - q.P50.Seconds())
+		t.runtimeError.WithLabelValues(queue).Add(off)
+		family := t.families.label(familyOf(r))
+		t.byFamily.runtime.WithLabelValues(family).Add(runtime)
+		t.byFamily.err.WithLabelValues(family).Add(off)
 	}
 }
 
@@ -112,7 +141,7 @@ func (t *tally) measured(r *predictor.JobRecord) {
 	if r.Started.IsZero() {
 		return
 	}
-	queue, runtime := t.queue(r), r.Runtime().Seconds()
+	queue, runtime := t.queues.label(r.Queue), r.Runtime().Seconds()
 	pods := float64(r.Gang())
 	if r.PeakMemory > 0 && r.Requests.Memory > 0 {
 		t.memory.WithLabelValues(queue, requested).Add(pods * float64(r.Requests.Memory) * runtime)

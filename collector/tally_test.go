@@ -17,7 +17,7 @@ func tallied(change func(*predictor.JobRecord)) *predictor.JobRecord {
 	at := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 	half := 0.5
 	r := &predictor.JobRecord{
-		JobSpec: predictor.JobSpec{ID: "a", Submitted: at, Queue: "gpu", Pods: 2, Requests: predictor.Resources{Memory: 2 * predictor.GiB, GPUs: 2}},
+		JobSpec: predictor.JobSpec{ID: "a", Namespace: "ml", Owner: "CronJob/nightly", Submitted: at, Queue: "gpu", Pods: 2, Requests: predictor.Resources{Memory: 2 * predictor.GiB, GPUs: 2}},
 		Started: at.Add(time.Minute), Finished: at.Add(11 * time.Minute), Outcome: predictor.Succeeded,
 		Usage: predictor.Usage{PeakMemory: predictor.GiB, GPUUtilization: &half, Quality: predictor.QualityExact},
 		Served: &predictor.Estimate{
@@ -40,7 +40,7 @@ func TestTally(t *testing.T) {
 		tallied(func(r *predictor.JobRecord) { r.Outcome = predictor.Failed }),
 		tallied(func(r *predictor.JobRecord) { r.Outcome, r.OOMKills = predictor.OOMKilled, 1 }),
 		tallied(func(r *predictor.JobRecord) { r.Started, r.Outcome = time.Time{}, predictor.Cancelled }),
-		tallied(func(r *predictor.JobRecord) { r.GPUShared = true }),
+		tallied(func(r *predictor.JobRecord) { r.GPUShared, r.Family = true, "train" }),
 	} {
 		tally.ended(r)
 		tally.measured(r)
@@ -57,6 +57,9 @@ runcast_served_runs_within_total{quantile="p50",queue="gpu",target="runtime"} 0
 runcast_served_runs_within_total{quantile="p90",queue="gpu",target="memory"} 0
 runcast_served_runs_within_total{quantile="p90",queue="gpu",target="runtime"} 2
 runcast_served_runtime_error_seconds_total{queue="gpu"} 240
+runcast_served_family_runtime_error_seconds_total{family="ml/CronJob/nightly"} 120
+runcast_served_family_runtime_error_seconds_total{family="ml/train"} 120
+runcast_served_family_runtime_seconds_total{family="ml/train"} 600
 runcast_finished_memory_byte_seconds_total{of="requested",queue="gpu"} 1.288490188800e+13
 runcast_finished_memory_byte_seconds_total{of="used",queue="gpu"} 6.442450944e+12
 runcast_finished_gpu_seconds_total{of="requested",queue="gpu"} 9600
@@ -104,14 +107,18 @@ func exposition(t *testing.T, reg prometheus.Gatherer) map[string]float64 {
 	return out
 }
 
-// Users name queues as they like; the series stay bounded.
+// Users name queues and families as they like; the series stay bounded.
 func TestTallyIsBounded(t *testing.T) {
 	reg := prometheus.NewPedanticRegistry()
 	tally := newTally(reg)
-	for i := range 3 * maxQueues {
-		tally.ended(tallied(func(r *predictor.JobRecord) { r.Queue = fmt.Sprint("q", i%(2*maxQueues)) }))
+	for i := range 3 * maxChosen {
+		tally.ended(tallied(func(r *predictor.JobRecord) {
+			r.Queue, r.Owner = fmt.Sprint("q", i%(2*maxChosen)), fmt.Sprint("CronJob/", i%(2*maxChosen))
+		}))
 	}
-	if n, err := testutil.GatherAndCount(reg, "runcast_finished_jobs_total"); err != nil || n != maxQueues+1 {
-		t.Errorf("%d series, %v; want %d", n, err, maxQueues+1)
+	for _, name := range []string{"runcast_finished_jobs_total", "runcast_served_family_runtime_seconds_total"} {
+		if n, err := testutil.GatherAndCount(reg, name); err != nil || n != maxChosen+1 {
+			t.Errorf("%s: %d series, %v; want %d", name, n, err, maxChosen+1)
+		}
 	}
 }

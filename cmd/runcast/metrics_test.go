@@ -21,7 +21,8 @@ What the processes serve under ` + "`/metrics`" + `, beside client_golang's of t
 page. Names that end in ` + "`_total`" + ` are counters. Durations are in seconds, memory is in bytes.
 
 A label ` + "`queue`" + ` has at most a hundred values; the jobs of further queues count as ` + "`other`" + `, those
-without one as ` + "`none`" + `.
+without one as ` + "`none`" + `. So has a label ` + "`family`" + `, which is the namespace and the annotation
+` + "`runcast.dev/job-family`" + ` of a job, or else its controller: ` + "`ml/CronJob/nightly`" + `.
 `
 
 var descPattern = regexp.MustCompile(`fqName: "([^"]*)", help: "((?:[^"\\]|\\.)*)", unit: "[^"]*", constLabels: \{([^}]*)\}, variableLabels: \{([^}]*)\}`)

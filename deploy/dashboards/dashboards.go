@@ -170,6 +170,12 @@ func accuracy() Dashboard {
   / sum by (queue) (increase(runcast_served_runs_total{target="runtime",queue=~"$queue"}[$window]))`, "{{queue}}"}},
 			},
 			{
+				Title:       "Relative error of runtimes, of the ten worst families, over the last $window",
+				Description: "Of the p50: 0.1 is a tenth of how long they ran. A family is what runcast.dev/job-family says, or the CronJob.", Kind: Lines, Unit: Count,
+				Queries: []Query{{`topk(10, sum by (family) (increase(runcast_served_family_runtime_error_seconds_total[$window]))
+  / sum by (family) (increase(runcast_served_family_runtime_seconds_total[$window])))`, "{{family}}"}},
+			},
+			{
 				Title: "Jobs that ended with a prediction, over the last $window", Description: "Of those that succeeded. The others were submitted while there was no model.",
 				Kind: Lines, Unit: Share,
 				Queries: []Query{{`sum(increase(runcast_served_runs_total{target="runtime",queue=~"$queue"}[$window]))
