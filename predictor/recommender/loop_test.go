@@ -40,6 +40,7 @@ type world struct {
 	dead     error // of the predictor
 	asked    predictor.JobSpec
 	usage    UsageFunc
+	most     corev1.ResourceList // Config.MaxAllowed
 }
 
 func newWorld(t *testing.T, objects ...runtime.Object) *world {
@@ -66,7 +67,7 @@ func (w *world) Explain(context.Context, predictor.JobSpec) (predictor.Explanati
 // start runs a loop until the test's bubble ends.
 func (w *world) start() {
 	w.Helper()
-	l, err := newLoop(Config{Interval: time.Minute}, w.kube, w.objects, w.vpa, Sources{Estimator: w, Usage: w.usage},
+	l, err := newLoop(Config{Interval: time.Minute, MaxAllowed: w.most}, w.kube, w.objects, w.vpa, Sources{Estimator: w, Usage: w.usage},
 		slog.New(slog.NewTextHandler(w.Output(), nil)), prometheus.NewRegistry())
 	if err != nil {
 		w.Fatal(err)
@@ -216,6 +217,37 @@ func TestCronJob(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		if n := w.patches("nightly"); n != 2 {
 			t.Errorf("%d patches, want 2: the second when the estimate changed", n)
+		}
+	})
+}
+
+// A Job is sized as the next one of its kind would be, within the LimitRanges of its
+// namespace and what the configuration allows at most.
+func TestJob(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		job := &batchv1.Job{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "ml", Name: "once", Annotations: map[string]string{"runcast.dev/job-family": "train"}},
+			Spec:       batchv1.JobSpec{Template: template(map[string]string{"app": "once"}), Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "once"}}},
+		}
+		ranges := func(namespace, most string) *corev1.LimitRange {
+			return &corev1.LimitRange{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "most"}, Spec: corev1.LimitRangeSpec{
+				Limits: []corev1.LimitRangeItem{{Type: corev1.LimitTypeContainer, Max: quantities(most, "")}},
+			}}
+		}
+		w := newWorld(t, job, node("n1", "8", "16Gi"), ranges("ml", "2500m"), ranges("other", "1"))
+		w.estimate, w.most = warm, quantities("", "1792Mi")
+		w.create(vpaFor("once", "batch/v1", "Job", "once"))
+		w.start()
+		time.Sleep(5 * time.Second)
+		s := w.status("once")
+		if diff := cmp.Diff("main: cpu 2/2500m/2500m (2800m) memory 1536Mi/1792Mi/1792Mi (2Gi)", recommended(s)); diff != "" {
+			t.Errorf("recommended (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff("RecommendationProvided=True", conditions(s)); diff != "" {
+			t.Errorf("conditions (-want +got):\n%s", diff)
+		}
+		if w.asked.Family != "train" {
+			t.Errorf("the predictor was asked about %+v", w.asked)
 		}
 	})
 }

@@ -64,6 +64,14 @@ func TestRecommend(t *testing.T) {
 		{name: "LimitRange, and limits at twice the requests", room: limits(corev1.LimitRangeItem{Type: corev1.LimitTypeContainer, Max: quantities("3", "")}),
 			pod:  pod(corev1.ResourceRequirements{Requests: quantities("1", "1Gi"), Limits: quantities("2", "2Gi")}),
 			want: "cpu 1/1500m/1500m (2) memory 1Gi/2Gi/4Gi (2Gi)"},
+		{name: "LimitRange, and limits that it gives", room: limits(corev1.LimitRangeItem{Type: corev1.LimitTypeContainer, Max: quantities("3", ""), Default: quantities("2", "")}),
+			pod:  pod(corev1.ResourceRequirements{Requests: quantities("1", "")}),
+			want: "cpu 1/1500m/1500m (2) memory 1Gi/2Gi/4Gi (2Gi)"},
+		{name: "LimitRange, and requests that it gives", room: limits(corev1.LimitRangeItem{Type: corev1.LimitTypeContainer, Max: quantities("3", ""), Default: quantities("2", ""), DefaultRequest: quantities("500m", "")}),
+			want: "cpu 750m/750m/750m (2) memory 1Gi/2Gi/4Gi (2Gi)"},
+		{name: "limits that a LimitRange gives and that stay", room: limits(corev1.LimitRangeItem{Type: corev1.LimitTypeContainer, Default: quantities("1800m", "")}),
+			policy: policy(vpav1.ContainerResourcePolicy{ControlledValues: new(vpav1.ContainerControlledValuesRequestsOnly)}),
+			want:   "cpu 1/1800m/1800m (2) memory 1Gi/2Gi/4Gi (2Gi)"},
 		{name: "limits that stay as they are", policy: policy(vpav1.ContainerResourcePolicy{ControlledValues: new(vpav1.ContainerControlledValuesRequestsOnly)}),
 			pod:  pod(corev1.ResourceRequirements{Limits: quantities("1800m", "")}),
 			want: "cpu 1/1800m/1800m (2) memory 1Gi/2Gi/4Gi (2Gi)"},
@@ -164,7 +172,7 @@ func (r random) world() (*corev1.PodSpec, Needs, *vpav1.PodResourcePolicy, Room)
 	}
 	for range r.IntN(3) {
 		room.LimitRanges = append(room.LimitRanges, corev1.LimitRangeItem{
-			Type: []corev1.LimitType{corev1.LimitTypeContainer, corev1.LimitTypePod}[r.IntN(2)], Min: r.list(0.3), Max: r.list(0.3),
+			Type: []corev1.LimitType{corev1.LimitTypeContainer, corev1.LimitTypePod}[r.IntN(2)], Min: r.list(0.3), Max: r.list(0.3), Default: r.list(0.3), DefaultRequest: r.list(0.3),
 		})
 	}
 	return p, needs, policy, room

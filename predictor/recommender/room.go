@@ -22,7 +22,7 @@ func bounds(c *corev1.Container, p *vpav1.ContainerResourcePolicy, room Room, na
 	} else if n, ok := amount(room.MaxAllowed, name); ok && n > 0 {
 		to = n
 	}
-	limit, limited := amount(c.Resources.Limits, name)
+	asked, limit := admitted(c, room, name)
 	scalesLimits := p.ControlledValues == nil || *p.ControlledValues != vpav1.ContainerControlledValuesRequestsOnly
 	for i := range room.LimitRanges {
 		r := &room.LimitRanges[i]
@@ -37,16 +37,36 @@ func bounds(c *corev1.Container, p *vpav1.ContainerResourcePolicy, room Room, na
 			continue
 		}
 		// The range bounds the limit as well, which grows with the request.
-		if asked := request(c, name); scalesLimits && limited && 0 < asked && asked < limit {
+		if scalesLimits && 0 < asked && asked < limit {
 			n = proportion(n, asked, limit)
 		}
 		to = min(to, n)
 	}
-	if !scalesLimits && limited {
+	if !scalesLimits && limit > 0 {
 		to = min(to, limit)
 	}
 	to = max(to, 1)
 	return min(from, to), to
+}
+
+// admitted is what a container asks for of a resource, and its limit, once LimitRanges
+// have filled in what it does not say; 0 if nothing does.
+func admitted(c *corev1.Container, room Room, name corev1.ResourceName) (asked, limit int64) {
+	limit, limited := amount(c.Resources.Limits, name)
+	asked = request(c, name)
+	for i := range room.LimitRanges {
+		r := &room.LimitRanges[i]
+		if r.Type != corev1.LimitTypeContainer {
+			continue
+		}
+		if !limited {
+			limit, limited = amount(r.Default, name)
+		}
+		if asked == 0 {
+			asked, _ = amount(r.DefaultRequest, name)
+		}
+	}
+	return asked, limit
 }
 
 // fit shrinks sizes that no node, or no LimitRange for pods, has room for together
