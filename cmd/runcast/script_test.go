@@ -28,6 +28,7 @@ import (
 //	json command args…         the command exits with 0, and prints exactly one JSON object
 //	eventually command args…   the command exits with 0, if not at once then within a minute
 //	shows URL REGEXP           the page matches, if not at once then within a minute
+//	match NAME REGEXP          sets $NAME to what the first group matches on the last stdout
 //	expand FILE                replaces $NAME in the file by the variable's value
 //	history FILE N             writes a CSV of N finished jobs
 //	halve FILE                 cuts the second half of the file off
@@ -51,7 +52,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"fails": fails, "json": onlyJSON, "eventually": eventually, "history": history, "halve": halve, "shows": shows, "expand": expand,
+			"fails": fails, "json": onlyJSON, "eventually": eventually, "history": history, "halve": halve, "shows": shows, "expand": expand, "match": match,
 		},
 	})
 }
@@ -107,6 +108,14 @@ func await(ts *testscript.TestScript, try func() error) {
 			return
 		}
 	}
+}
+
+func match(ts *testscript.TestScript, _ bool, args []string) {
+	found := regexp.MustCompile(args[1]).FindStringSubmatch(ts.ReadFile("stdout"))
+	if found == nil {
+		ts.Fatalf("no match for %s in %s", args[1], ts.ReadFile("stdout"))
+	}
+	ts.Setenv(args[0], found[1])
 }
 
 func expand(ts *testscript.TestScript, _ bool, args []string) {
