@@ -22,12 +22,20 @@ type Input struct {
 // Inputs are what is known of a job at submission beside the words, by kind and ID.
 type Inputs []Input
 
-// Input returns the value of an input, zero if there is none.
-func (in Inputs) Input(id InputID) float64 {
+// Find returns the place of an input, -1 if there is none.
+func (in Inputs) Find(id InputID) int {
 	for i := range in {
 		if in[i].ID == id {
-			return in[i].Value
+			return i
 		}
+	}
+	return -1
+}
+
+// Input returns the value of an input, zero if there is none.
+func (in Inputs) Input(id InputID) float64 {
+	if i := in.Find(id); i >= 0 {
+		return in[i].Value
 	}
 	return 0
 }

@@ -9,17 +9,16 @@ import (
 // A Run is what is remembered of a finished job. All groups of the job share it, and
 // nobody changes it while it is shared.
 type Run struct {
-	// What estimates read comes first: it should be one cache line or two.
+	// What estimates read comes first, that of the runtime in one cache line.
 	Sequence uint64 // order of observation, from 1
-	Values   [NumTargets]Value
-	Inputs
-
-	measure
-	Outcome predictor.Outcome
 	// RuntimeCensored and MemoryCensored mark lower bounds: a successful run would
 	// have taken at least as much.
 	RuntimeCensored, MemoryCensored bool
+	Inputs
+	Values [NumTargets]Value
 
+	measure
+	Outcome             predictor.Outcome
 	Submitted, Finished time.Time
 	ID, Name            string
 }

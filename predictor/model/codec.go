@@ -209,7 +209,10 @@ func (c *codec) fit(f *fit) {
 	c.float(&f.without, 0, math.MaxFloat64)
 	c.float(&f.trials, 0, math.MaxFloat64)
 	n := len(f.columns)
-	c.number(&n, 2*8)
+	if c.number(&n, 2*8); n > mostColumns {
+		c.fail("a regression on %d inputs, more than %d", n, mostColumns)
+		n = 0
+	}
 	if c.taking {
 		f.columns = make([]column, n)
 	}

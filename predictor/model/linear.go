@@ -62,19 +62,41 @@ func (rs regressions) winner(key features.Key) *fit {
 // wins reports whether it has been better than the history.
 func (f *fit) wins() bool { return f.with <= margin*f.without }
 
-// at is what the regression makes of the inputs of a job, its constant left out.
-func (f *fit) at(in features.Inputs) float64 {
+// A shift turns what runs took into what a job with certain inputs would have taken.
+type shift struct {
+	fit    *fit
+	to     float64          // what the regression makes of the inputs of the job
+	places [mostColumns]int // of the columns in them: most runs of a group have theirs there
+}
+
+func (f *fit) shift(to features.Inputs) shift {
+	s := shift{fit: f}
+	for i, c := range f.columns {
+		s.places[i] = max(to.Find(c.input), 0)
+	}
+	s.to = s.at(to)
+	return s
+}
+
+// at is what the regression makes of the inputs of a run, its constant left out.
+func (s *shift) at(in features.Inputs) float64 {
 	sum := 0.0
-	for _, c := range f.columns {
-		sum += c.slope * in.Input(c.input)
+	for i, c := range s.fit.columns {
+		place := s.places[i]
+		if place >= len(in) || in[place].ID != c.input {
+			place = in.Find(c.input)
+		}
+		if place >= 0 {
+			sum += c.slope * in[place].Value
+		}
 	}
 	return sum
 }
 
-// shift is how much more a run would take at to than one took with the inputs of from, on
-// the logarithmic scale. It is bounded: what lies farther apart says nothing.
-func (f *fit) shift(from features.Inputs, to float64) float64 {
-	return min(max(to-f.at(from), -farthest), farthest)
+// from is how much more the job would take than a run took with its inputs, on the
+// logarithmic scale. It is bounded: what lies farther apart says nothing.
+func (s *shift) from(in features.Inputs) float64 {
+	return min(max(s.to-s.at(in), -farthest), farthest)
 }
 
 // learnLinear tries the regression of each of the job's own groups on the value that came,
@@ -110,10 +132,10 @@ func (f *fit) try(t *target, runs []*features.Run, ask *features.Ask, came float
 	room := trialRoom.Get().(*trial)
 	defer trialRoom.Put(room)
 	room.with, room.without = room.with[:0], room.without[:0]
-	age, to := 1.0, f.at(ask.Inputs)
+	age, to := 1.0, f.shift(ask.Inputs)
 	for _, r := range slices.Backward(runs) {
 		if v := t.of(r); v.Known && !v.Censored {
-			room.with = append(room.with, point{log: v.Log + f.shift(r.Inputs, to), weight: age})
+			room.with = append(room.with, point{log: v.Log + to.from(r.Inputs), weight: age})
 			room.without = append(room.without, point{log: v.Log, weight: age * t.similarity(r, ask)})
 			age *= ageing
 		}

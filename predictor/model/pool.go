@@ -51,6 +51,7 @@ type pool struct {
 	uses       []use
 	batches    []batch // the first is empty
 	components []component
+	known      []*features.Run  // of the target, newest first
 	sorter     sorter           // has the points of the distribution
 	steps      []step           // of the distribution
 	places     [maxValues]int16 // of runs in values, from 1, by hash
@@ -169,20 +170,18 @@ func (p *pool) empty() bool { return len(p.components) == 0 }
 // enterHistory takes a group's runs, shifted by its regression unless that is nil.
 func (p *pool) enterHistory(runs []*features.Run, ask *features.Ask, fit *fit) int {
 	b := batch{from: len(p.uses), linear: fit != nil}
-	to := 0.0
+	var to shift
 	if fit != nil {
-		to = fit.at(ask.Inputs)
+		to = fit.shift(ask.Inputs)
 	}
 	age := 1.0
-	for _, r := range slices.Backward(runs) {
+	p.known = p.target.known(p.known[:0], runs)
+	for _, r := range p.known {
 		came := p.target.of(r)
-		if !came.Known {
-			continue
-		}
 		var v int32
 		if fit != nil {
-			shift := fit.shift(r.Inputs, to)
-			v = p.add(came, shift, math.Exp(-math.Abs(shift)), nil, false)
+			by := to.from(r.Inputs)
+			v = p.add(came, by, math.Exp(-math.Abs(by)), nil, false)
 		} else if place, ok := p.place(r, false); ok {
 			v = int32(*place - 1)
 		} else {

@@ -2,6 +2,7 @@ package model
 
 import (
 	"math"
+	"slices"
 
 	"github.com/runcast/runcast/predictor/features"
 )
@@ -38,6 +39,17 @@ var smallest = [features.NumTargets]float64{2, 16, -5, 18, -7}
 
 // of returns what a run tells.
 func (q *quantity) of(r *features.Run) *features.Value { return &r.Values[q.Target] }
+
+// known appends to known the runs that tell of it, newest first. Runs lie scattered in
+// memory: a loop that only looks at them has them all fetched at once.
+func (q *quantity) known(known, runs []*features.Run) []*features.Run {
+	for _, r := range slices.Backward(runs) {
+		if q.of(r).Known {
+			known = append(known, r)
+		}
+	}
+	return known
+}
 
 // kernelWidth is how far apart two inputs, on their logarithmic scale, make one run
 // count 1/e for the other: a factor of 1.65. From 0.25 to 1 the traces differ little.
