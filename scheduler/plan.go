@@ -85,6 +85,8 @@ type planner struct {
 	large        []*job                // those with large pods, largest first
 	refusals     []refusal             // what did not fit in this walk
 	unserved     []*job                // those that no node can ever run
+	choice       bool                  // another job that waits might have started now
+	trial        bool                  // nobody is going to read the reasons: they are left out
 	decisions    []Decision            // by index in Snapshot.Pending
 }
 
@@ -262,6 +264,7 @@ func (pl *planner) decide(j *job) Decision {
 	if own != nil && own.start == 0 && pl.board.has(own.nodes, j.request) {
 		nodes = own.nodes // later reservations there were made to stand behind it
 	}
+	pl.choice = pl.choice || nodes != nil || refused.promised != nil
 	if nodes != nil {
 		d.Nodes, d.Verdict = nodes, Backfilled
 		if len(pl.blocked) == 0 {

@@ -78,6 +78,9 @@ func (pl *planner) demand(j *job, resource int) string {
 
 // startReason says why j starts now. own is the reservation it had.
 func (pl *planner) startReason(j *job, nodes []int, v Verdict, own *reservation) string {
+	if pl.trial {
+		return ""
+	}
 	switch {
 	case v == Released:
 		return "starts in its turn"
@@ -109,6 +112,9 @@ func (pl *planner) startReason(j *job, nodes []int, v Verdict, own *reservation)
 }
 
 func (pl *planner) reservedReason(j *job, r *reservation) string {
+	if pl.trial {
+		return ""
+	}
 	text := "waits for " + pl.demand(j, pl.board.scarcest(j))
 	switch {
 	case r.fixed && !j.Deadline.Before(pl.Now.Add(r.end)):
@@ -127,6 +133,9 @@ func (pl *planner) reservedReason(j *job, r *reservation) string {
 }
 
 func (pl *planner) heldReason(j *job, refused refusal) string {
+	if pl.trial {
+		return ""
+	}
 	var text string
 	if r := refused.promised; r != nil {
 		end := "has no known end"
