@@ -46,7 +46,8 @@ func BenchmarkPlan(b *testing.B) {
 }
 
 // BenchmarkReplan plans again for 10,000 jobs on 1,000 nodes, a second after a plan has
-// been carried out: one job has ended, or one has come.
+// been carried out: one job has ended, or one has come. There is no forecast, that of the
+// plan before is kept, or one is made anew.
 func BenchmarkReplan(b *testing.B) {
 	oneCore(b)
 	s := benchSnapshot(1000, 10_001, 0.5, true)
@@ -66,7 +67,7 @@ func BenchmarkReplan(b *testing.B) {
 		}
 		waiting = append(waiting, j)
 	}
-	s.Pending = waiting
+	s.Pending, s.Forecast = waiting, schedule.Forecast
 	s.Now = s.Now.Add(time.Second)
 	ended, arrived := s, s
 	ended.Running = s.Running[1:]
@@ -75,13 +76,19 @@ func BenchmarkReplan(b *testing.B) {
 		name string
 		Snapshot
 	}{{"ended", ended}, {"arrived", arrived}} {
-		for _, effort := range []int{0, DefaultPolicy().ForecastEffort} {
-			p := DefaultPolicy()
-			p.ForecastEffort = effort
-			b.Run(fmt.Sprintf("%s/forecast=%t", c.name, effort > 0), func(b *testing.B) {
+		without := DefaultPolicy()
+		without.ForecastEffort = 0
+		anew := c.Snapshot
+		anew.Forecast = nil
+		for _, how := range []struct {
+			name string
+			s    Snapshot
+			p    Policy
+		}{{"none", c.Snapshot, without}, {"kept", c.Snapshot, DefaultPolicy()}, {"anew", anew, DefaultPolicy()}} {
+			b.Run(c.name+"/forecast="+how.name, func(b *testing.B) {
 				for b.Loop() {
-					if got := Plan(c.Snapshot, p); len(got.Decisions) != len(c.Pending) {
-						b.Fatal("a job has no decision")
+					if got := Plan(how.s, how.p); len(got.Decisions) != len(c.Pending) || (got.Forecast == c.Forecast) != (how.name == "kept") {
+						b.Fatal("a job has no decision, or the forecast is not the one that was asked for")
 					}
 				}
 			})

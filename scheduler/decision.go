@@ -24,6 +24,8 @@ type Schedule struct {
 	// Unserved is what jobs ask for that no end of another job can make room for:
 	// the demand that an autoscaler could meet with more or larger nodes.
 	Unserved []Demand
+	// Forecast is to be handed to the next plan; nil if nothing was foretold.
+	Forecast *Forecast
 }
 
 // A Demand is a number of equal pods that no node can run.
@@ -51,4 +53,9 @@ type Decision struct {
 	// job fits no node, or waits for something without an end).
 	// P50 counts with the median runtimes, P90 with the 90th percentiles.
 	StartP50, StartP90, EndP50, EndP90 time.Time
+}
+
+// times are the four forecasts.
+func (d *Decision) times() [4]*time.Time {
+	return [4]*time.Time{&d.StartP50, &d.StartP90, &d.EndP50, &d.EndP90}
 }

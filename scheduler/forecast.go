@@ -11,9 +11,21 @@ import (
 // window is how many waiting jobs behind the head a forecast tries to backfill.
 const window = 256
 
-// forecast fills in when each job starts and ends. The schedule is played forward
-// twice: once with median runtimes, once with p90 runtimes.
-func (pl *planner) forecast() {
+// freshness is for how long a forecast serves, for each look that it took: it is made
+// anew in some hundredth of the time, after 4 s at the most by DefaultPolicy.
+const freshness = time.Microsecond
+
+// A Forecast is what a plan foretold of the jobs that wait, for the plans that follow: it
+// serves them while it is fresh, which it is the longer the more work it was. A job that
+// has come since has no forecast until there is another. It does not change.
+type Forecast struct {
+	made  time.Time
+	fresh time.Duration
+	times map[string][4]time.Time // by Pending.ID
+}
+
+// forecast fills in when each job starts and ends, and returns what it says for later plans.
+func (pl *planner) forecast() *Forecast {
 	for _, j := range pl.started {
 		d := &pl.decisions[j.index]
 		d.StartP50, d.StartP90 = pl.Now, pl.Now
@@ -22,12 +34,44 @@ func (pl *planner) forecast() {
 		}
 	}
 	if pl.policy.ForecastEffort == 0 || len(pl.waiting) == 0 {
-		return
+		return nil
 	}
+	if f := pl.Forecast; f != nil && !pl.Now.Before(f.made) && pl.Now.Sub(f.made) < f.fresh {
+		pl.recall(f)
+		return f
+	}
+	effort := pl.foretell()
+	f := &Forecast{pl.Now, time.Duration(effort) * freshness, make(map[string][4]time.Time, len(pl.waiting))}
+	for _, j := range pl.waiting {
+		var times [4]time.Time
+		for i, t := range pl.decisions[j.index].times() {
+			times[i] = *t
+		}
+		f.times[j.ID] = times
+	}
+	return f
+}
+
+// recall fills in what an earlier plan foretold. What should have come by now comes now.
+func (pl *planner) recall(f *Forecast) {
+	for _, j := range pl.waiting {
+		first := pl.Now.Add(max(j.early, 0))
+		was := f.times[j.ID]
+		for i, t := range pl.decisions[j.index].times() {
+			if *t = was[i]; !t.IsZero() && t.Before(first) {
+				*t = first
+			}
+		}
+	}
+}
+
+// foretell fills in when the waiting jobs start and end, and returns what it took. The
+// schedule is played forward twice: once with median runtimes, once with p90 runtimes.
+func (pl *planner) foretell() (spent int) {
 	pl.waiting = pl.inTurns(pl.waiting)
 	effort := pl.policy.ForecastEffort / 2
-	p50, _ := pl.play(always(0.5), effort)
-	p90, _ := pl.play(always(0.9), effort)
+	p50, spent50 := pl.play(always(0.5), effort)
+	p90, spent90 := pl.play(always(0.9), effort)
 	for i, j := range pl.waiting {
 		s50, s90 := p50[i], max(p50[i], p90[i])
 		if r := pl.reservations[j]; r == nil {
@@ -52,6 +96,7 @@ func (pl *planner) forecast() {
 			d.EndP90 = d.EndP50.Add(time.Duration(spread))
 		}
 	}
+	return spent50 + spent90
 }
 
 // A play is the future as it would be if every job ran for a given quantile of its
@@ -79,6 +124,8 @@ func always(level float64) levels { return func(*string) float64 { return level 
 func (pl *planner) play(level levels, effort int) (starts []time.Duration, spent int) {
 	f := &play{
 		board:  newBoardOf(pl.board.site, pl.lasting),
+		queue:  make([]*job, len(pl.waiting)),
+		asks:   make([]uint64, len(pl.waiting)),
 		starts: make([]time.Duration, len(pl.waiting)),
 		begun:  make([]bool, len(pl.waiting)),
 		idle:   make([]int64, pl.board.dims),
@@ -94,8 +141,7 @@ func (pl *planner) play(level levels, effort int) (starts []time.Duration, spent
 	slab := make([]job, len(pl.waiting))
 	for i, j := range pl.waiting {
 		slab[i] = *j
-		f.queue = append(f.queue, &slab[i])
-		f.asks = append(f.asks, f.coarse(j.request))
+		f.queue[i], f.asks[i] = &slab[i], f.coarse(j.request)
 		slab[i].p90 = max(atLevel(j.Runtime, level(&j.name)), 1)
 		f.starts[i] = eventually
 		if nodes := f.class(j.Class); j.early > 0 && len(nodes) > 0 {

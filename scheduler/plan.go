@@ -27,7 +27,8 @@ import (
 //  4. A job that no node could ever run, or only nodes held by foreign pods, is
 //     held and blocks nobody.
 //  5. Other orders are tried, if Policy.Search says so.
-//  6. The schedule is played forward with median and with p90 runtimes.
+//  6. The schedule is played forward with median and with p90 runtimes, if s.Forecast is
+//     not fresh.
 func Plan(s Snapshot, p Policy) Schedule {
 	w := newSite(&s)
 	pl := newPlanner(&s, p, w, newJobs(&s, p, w))
@@ -35,8 +36,10 @@ func Plan(s Snapshot, p Policy) Schedule {
 	if p.Search > 0 {
 		pl = pl.search()
 	}
-	pl.forecast()
-	return pl.schedule()
+	forecast := pl.forecast()
+	schedule := pl.schedule()
+	schedule.Forecast = forecast
+	return schedule
 }
 
 // walk does all of Plan but the forecast.
@@ -367,18 +370,21 @@ func (pl *planner) schedule() Schedule {
 	for _, j := range pl.started {
 		order = append(order, pl.decisions[j.index])
 	}
-	starting := len(order)
+	rest := make([]*Decision, 0, len(pl.jobs)-len(order))
 	for _, j := range pl.jobs {
-		if d := pl.decisions[j.index]; !d.Verdict.Starts() {
-			order = append(order, d)
+		if d := &pl.decisions[j.index]; !d.Verdict.Starts() {
+			rest = append(rest, d)
 		}
 	}
-	slices.SortStableFunc(order[starting:], func(a, b Decision) int {
+	slices.SortStableFunc(rest, func(a, b *Decision) int {
 		if a.StartP50.IsZero() != b.StartP50.IsZero() {
 			return truthFirst(b.StartP50.IsZero())
 		}
 		return a.StartP50.Compare(b.StartP50)
 	})
+	for _, d := range rest {
+		order = append(order, *d)
+	}
 	return Schedule{Decisions: order, Unserved: pl.demands()}
 }
 

@@ -201,6 +201,75 @@ func TestPlanInvariants(t *testing.T) {
 	}
 }
 
+// TestForecastIsKept: while a forecast is fresh, the next plan says of every job what it
+// said, and decides as if it had made its own; afterwards it makes its own.
+func TestForecastIsKept(t *testing.T) {
+	remembered := 0
+	for seed := range uint64(1_000) {
+		rng := rand.New(rand.NewPCG(seed, 10))
+		s, p := randomCase(rng)
+		first := Plan(s, p)
+		if first.Forecast == nil {
+			continue
+		}
+		said := map[string]Decision{}
+		for _, d := range first.Decisions {
+			if !d.Verdict.Starts() {
+				said[s.Pending[d.Job].ID] = d
+			}
+		}
+		s.Now = s.Now.Add(time.Duration(rng.IntN(10)))
+		s.Running = s.Running[min(len(s.Running), rng.IntN(2)):]
+		s.Pending[0].ID = "new"
+		anew := Plan(s, p)
+		s.Forecast = first.Forecast
+		kept := Plan(s, p)
+		checkDecisions(t, s, kept)
+		made := map[string]Decision{}
+		for _, d := range anew.Decisions {
+			made[s.Pending[d.Job].ID] = d
+		}
+		for _, d := range kept.Decisions {
+			j := s.Pending[d.Job]
+			other, was := made[j.ID], said[j.ID]
+			if d.Verdict != other.Verdict || d.Reason != other.Reason || !slices.Equal(d.Nodes, other.Nodes) || !d.ReservedStart.Equal(other.ReservedStart) {
+				t.Fatalf("seed %d: with an earlier forecast it decides %v, not %v", seed, d, other)
+			}
+			if d.Verdict.Starts() {
+				continue
+			}
+			if other.StartP50.IsZero() || was.StartP50.IsZero() {
+				continue // it never starts, or is new
+			}
+			want := was.StartP50
+			for _, not := range []time.Time{s.Now, j.EarliestStart} {
+				if want.Before(not) {
+					want = not
+				}
+			}
+			if !d.StartP50.Equal(want) {
+				t.Fatalf("seed %d: %s starts at %v, it was said at %v", seed, j.ID, d.StartP50, want)
+			}
+			remembered++
+		}
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+		s.Now = s.Now.Add(first.Forecast.fresh)
+		again := Plan(s, p)
+		if again.Forecast == first.Forecast {
+			t.Fatalf("seed %d: an old forecast is kept", seed)
+		}
+		s.Forecast = nil
+		if own := Plan(s, p); !reflect.DeepEqual(own, again) {
+			t.Fatalf("seed %d: after an old forecast, %v, not %v", seed, again, own)
+		}
+	}
+	if remembered < 400 {
+		t.Errorf("only %d forecasts are kept: the cases are too plain", remembered)
+	}
+}
+
 func clone(s Snapshot) Snapshot {
 	c := s
 	c.Running = slices.Clone(s.Running)

@@ -27,6 +27,9 @@ type Snapshot struct {
 	// named has weight 1. Nil: the jobs of all queues stand in one order.
 	Weights map[string]float64
 	Pending []Pending
+	// Forecast is that of the last plan's Schedule: while it is fresh, none other is made.
+	// Nil: one is.
+	Forecast *Forecast
 }
 
 // A Node is a place with room for pods.

@@ -162,6 +162,7 @@ func (l *Loop) round(ctx context.Context, background *sync.WaitGroup, acting *ac
 	survey := l.surveyor.survey(seen)
 	l.forecasts.ask(ctx, background, survey.asked, started)
 	plan := l.plan(survey.Snapshot)
+	l.surveyor.forecast = plan.Forecast
 	load := l.show(survey, plan)
 	l.etas.foretell(survey, plan)
 

@@ -123,6 +123,7 @@ type surveyor struct {
 	// reserved is what the plan before reserved, if it was the leader's; if nil, the
 	// Jobs' annotations say what another leader did.
 	reserved map[types.UID]reservation
+	forecast *scheduler.Forecast // the plan's before
 
 	jobs    memo[batchv1.Job, *jobFacts]
 	pods    memo[corev1.Pod, *podFacts]
@@ -136,7 +137,7 @@ func (s *surveyor) survey(c cluster) *survey {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 	})
 	out := &survey{live: make(map[types.UID]bool, len(c.jobs)), asked: make([]question, 0, len(c.jobs))}
-	out.Now, out.Weights = c.now.UTC(), s.weights
+	out.Now, out.Weights, out.Forecast = c.now.UTC(), s.weights, s.forecast
 	s.classes.begin(c.nodes)
 	r := newRoom(c.now, c.nodes, &s.classes)
 	tiers := tiersOf(c.priorities)
