@@ -70,7 +70,9 @@ func sharesByWeight(w *world, src *rand.Rand) {
 	share := l.Seconds() / (l + r).Seconds()
 	w.Logf("shares: for %v both queues had jobs that waited; of the GPU time %.1f %% went to weight 3 and %.1f %% to weight 1, %.1f %% of the GPUs worked",
 		to.Sub(from), 100*share, 100*(1-share), 100*(l+r).Seconds()/to.Sub(from).Seconds()/32)
-	if share < 0.65 || share > 0.85 {
+	// Of 16 places for such jobs 12 are the heavier queue's, and each queue keeps the
+	// reservation of its next job, whoever is ahead: that costs one place, and chance another.
+	if share < 0.6 || share > 0.85 {
 		w.Errorf("the queue of weight 3 got %.1f %% of the GPU time, want 75 %%", 100*share)
 	}
 }
