@@ -19,7 +19,7 @@ import (
 //  1. Pods released earlier that no node has yet get their room first.
 //  2. Tier by tier, reservations that are near are kept (Policy.FirmWithin): only a
 //     higher tier, an overrun or the loss of a node can delay them. Then jobs with a
-//     deadline get the latest room that still meets it.
+//     deadline get the latest room that still meets it, or the earliest if none is sure to.
 //  3. Jobs are walked in planned order; if queues have weights, the one that has the
 //     least of the cluster for its own goes next within a tier. Whatever fits starts. The
 //     first Policy.Reservations (of each such queue) that do not fit get a reservation at
@@ -198,11 +198,12 @@ func (pl *planner) findWide() {
 const maxDue = 64
 
 // meetDeadlines reserves room for the jobs of one tier that can still meet their
-// deadline, the earliest first.
+// deadline, the earliest first: the latest that meets it for sure (p90), or else the
+// earliest there is, if it meets it more likely than not (p50).
 func (pl *planner) meetDeadlines(tier []*job) {
 	var due []*job
 	for _, j := range tier {
-		if j.known() && !j.Deadline.Before(pl.Now.Add(j.p90)) {
+		if j.known() && !j.Deadline.Before(pl.Now.Add(j.Runtime.P50)) {
 			due = append(due, j)
 		}
 	}
@@ -214,7 +215,12 @@ func (pl *planner) meetDeadlines(tier []*job) {
 		if pl.reservations[j] != nil {
 			continue
 		}
-		if r := pl.board.latest(j, j.Deadline.Sub(pl.Now)-j.p90); r != nil {
+		slack := j.Deadline.Sub(pl.Now)
+		r := pl.board.latest(j, slack-j.p90)
+		if r == nil && j.early <= 0 {
+			r = pl.board.soonest(j)
+		}
+		if r != nil && r.start <= slack-j.Runtime.P50 {
 			r.fixed = true
 			pl.reserve(j, r)
 		}

@@ -84,7 +84,7 @@ func (pl *planner) startReason(j *job, nodes []int, v Verdict, own *reservation)
 	switch {
 	case v == Released:
 		return "starts in its turn"
-	case own != nil && !j.Deadline.Before(pl.Now.Add(own.end)):
+	case own != nil && pl.meets(own):
 		return "starts ahead of its turn, to end by its deadline at " + pl.clock(j.Deadline.Sub(pl.Now))
 	case own != nil:
 		return "starts ahead of its turn: it has had the reservation longer"
@@ -117,19 +117,37 @@ func (pl *planner) reservedReason(j *job, r *reservation) string {
 	}
 	text := "waits for " + pl.demand(j, pl.board.scarcest(j))
 	switch {
-	case r.fixed && !j.Deadline.Before(pl.Now.Add(r.end)):
+	case r.fixed && pl.meets(r):
 		return fmt.Sprintf("%s; starts at %s at the latest, to end by its deadline at %s",
 			text, pl.clock(r.start), pl.clock(j.Deadline.Sub(pl.Now)))
 	case r.fixed && r.start == 0:
-		return text + ", overdue since its reservation at " + pl.clock(j.ReservedStart.Sub(pl.Now))
+		text += ", overdue since its reservation at " + pl.clock(j.ReservedStart.Sub(pl.Now))
 	case r.fixed && r.cause == nil:
-		return fmt.Sprintf("%s; starts at %s at the latest (p90), as reserved before", text, pl.clock(r.start))
+		text += "; starts at " + pl.clock(r.start) + " at the latest (p90), as reserved before"
 	case r.start == eventually && r.cause != nil:
-		return fmt.Sprintf("%s, free when %s ends, whose remaining time is unknown", text, trimID(*r.cause))
+		text += ", free when " + trimID(*r.cause) + " ends, whose remaining time is unknown"
 	case r.cause != nil:
-		return fmt.Sprintf("%s, expected at %s (p90) when %s ends", text, pl.clock(r.start), trimID(*r.cause))
+		text += ", expected at " + pl.clock(r.start) + " (p90) when " + trimID(*r.cause) + " ends"
+	default:
+		text += ", expected at " + pl.clock(r.start) + " (p90)"
 	}
-	return fmt.Sprintf("%s, expected at %s (p90)", text, pl.clock(r.start))
+	if !pl.meets(r) {
+		text += pl.unsure(j)
+	}
+	return text
+}
+
+// meets reports whether the job of a reservation has a deadline and is sure to meet it.
+func (pl *planner) meets(r *reservation) bool {
+	return !r.Deadline.Before(pl.Now.Add(r.end))
+}
+
+// unsure says of a job with a deadline that it may miss it; nothing of others.
+func (pl *planner) unsure(j *job) string {
+	if j.Deadline.IsZero() {
+		return ""
+	}
+	return "; cannot be sure to meet its deadline at " + pl.clock(j.Deadline.Sub(pl.Now))
 }
 
 func (pl *planner) heldReason(j *job, refused refusal) string {
@@ -146,9 +164,7 @@ func (pl *planner) heldReason(j *job, refused refusal) string {
 	} else {
 		text = "waits for " + pl.demand(j, refused.resource)
 	}
-	if !j.Deadline.IsZero() {
-		text += "; cannot be sure to meet its deadline at " + pl.clock(j.Deadline.Sub(pl.Now))
-	}
+	text += pl.unsure(j)
 	switch n := len(pl.blocked); n {
 	case 0:
 		return text

@@ -59,6 +59,16 @@ func (b *board) earliest(j *job) *reservation {
 	return nil
 }
 
+// soonest finds the first time at which all pods of j fit until their p90 end, which may
+// be now.
+func (b *board) soonest(j *job) *reservation {
+	end := later(b.now, j.p90)
+	if nodes, _ := b.place(j, end); nodes != nil {
+		return &reservation{job: j, start: b.now, end: end, nodes: nodes}
+	}
+	return b.earliest(j)
+}
+
 // latest finds the last start of j that is not after by; nil if there is none. j's
 // runtime is known. Room grows but at the starts of reservations, so only by itself
 // and the starts that end just when a reservation starts need a look.

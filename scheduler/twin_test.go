@@ -527,12 +527,21 @@ func (w *twin) deadlines(order []int, able map[int]bool, tier int32) {
 		if j.EarliestStart.IsZero() {
 			first = 0
 		}
-		for t := j.Deadline.Sub(w.s.Now) - w.runtime(i); t >= first; t-- {
-			if nodes := w.fits(j.Class, w.pods(i), j.Request, w.large(j.Request), t, later(t, w.runtime(i)), w.wide(order, able)); nodes != nil {
+		slack := j.Deadline.Sub(w.s.Now)
+		at := func(t time.Duration) bool {
+			nodes := w.fits(j.Class, w.pods(i), j.Request, w.large(j.Request), t, later(t, w.runtime(i)), w.wide(order, able))
+			if nodes != nil {
 				w.reserve(i, t, nodes)
 				have++
-				break
 			}
+			return nodes != nil
+		}
+		met := false
+		for t := slack - w.runtime(i); t >= first && !met; t-- {
+			met = at(t)
+		}
+		for t := time.Duration(0); t <= slack-j.Runtime.P50 && first == 0 && !met; t++ {
+			met = at(t)
 		}
 	}
 }
