@@ -2,13 +2,19 @@ package model
 
 import (
 	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/runcast/runcast/collector/trace"
 	"github.com/runcast/runcast/predictor"
 )
 
@@ -55,17 +61,47 @@ func history(n int) []predictor.JobRecord {
 
 var lengths = []int{10_000, 100_000, 1_000_000}
 
-// BenchmarkFit trains from the beginning. us/record grows no faster than a logarithm.
+// google is a log of a real cluster, 323,091 jobs of two weeks, in order of finish. It is
+// in the folder that RUNCAST_TRACES names; the benchmark is skipped if it is not there.
+func google(b *testing.B) []predictor.JobRecord {
+	b.Helper()
+	r, err := trace.Open(cmp.Or(os.Getenv("RUNCAST_TRACES"), "../../../shared/traces")+"/google-2011-days-01-14.csv.gz", trace.Options{})
+	if errors.Is(err, fs.ErrNotExist) {
+		b.Skipf("no public log, set RUNCAST_TRACES to their folder: %v", err)
+	} else if err != nil {
+		b.Fatal(err)
+	}
+	defer r.Close()
+	records, err := r.ReadAll()
+	if err != nil {
+		b.Fatal(err)
+	}
+	slices.SortStableFunc(records, func(a, b predictor.JobRecord) int { return a.Finished.Compare(b.Finished) })
+	return records
+}
+
+// BenchmarkFit trains from the beginning. Growth is the time against n log n, where that of
+// the fewest records is 1: it stays at 1 or below.
 func BenchmarkFit(b *testing.B) {
+	fit := func(b *testing.B, records []predictor.JobRecord) (perRecord float64) {
+		for b.Loop() {
+			trained(records)
+		}
+		perRecord = float64(b.Elapsed().Nanoseconds()) / 1e3 / float64(b.N*len(records))
+		b.ReportMetric(perRecord, "us/record")
+		return perRecord
+	}
+	var unit float64
 	for _, n := range lengths {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			records := history(n)
-			for b.Loop() {
-				trained(records)
+			perRecord := fit(b, history(n)) / math.Log(float64(n))
+			if unit == 0 {
+				unit = perRecord
 			}
-			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*n), "us/record")
+			b.ReportMetric(perRecord/unit, "growth")
 		})
 	}
+	b.Run("google", func(b *testing.B) { fit(b, google(b)) })
 }
 
 // BenchmarkArtifact decodes a model.
@@ -87,9 +123,10 @@ func BenchmarkArtifact(b *testing.B) {
 	}
 }
 
-// served is a model as a predictor holds it, and the records that come next.
-func served(b *testing.B, n int) (*Model, []predictor.JobRecord) {
-	records := history(n + n/10)
+// served is a model as a predictor holds it, and the records that come next, a tenth of all.
+func served(b *testing.B, records []predictor.JobRecord) (m *Model, next []predictor.JobRecord) {
+	b.Helper()
+	n := len(records) - len(records)/10
 	var artifact bytes.Buffer
 	if err := trained(records[:n]).Encode(&artifact); err != nil {
 		b.Fatal(err)
@@ -101,44 +138,65 @@ func served(b *testing.B, n int) (*Model, []predictor.JobRecord) {
 	return m, records[n:]
 }
 
-// BenchmarkEstimate reports the median and the slowest of a hundred, in microseconds.
-func BenchmarkEstimate(b *testing.B) {
+// onHistories measures with the models of two histories and of a real log.
+func onHistories(b *testing.B, measure func(*testing.B, []predictor.JobRecord)) {
 	for _, n := range lengths[:2] {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			m, next := served(b, n)
-			var took []float64
-			for i := 0; b.Loop(); i++ {
-				start := time.Now()
-				m.Estimate(&next[i%len(next)].JobSpec)
-				took = append(took, float64(time.Since(start).Nanoseconds())/1e3)
-			}
-			slices.Sort(took)
-			b.ReportMetric(took[len(took)/2], "us-p50")
-			b.ReportMetric(took[len(took)*99/100], "us-p99")
-		})
+		b.Run(fmt.Sprint(n), func(b *testing.B) { measure(b, history(n)) })
 	}
+	b.Run("google", func(b *testing.B) { measure(b, google(b)) })
+}
+
+// BenchmarkEstimate reports the median and the slowest of a hundred, in microseconds, and
+// how many times as long the median takes as writing the job as JSON.
+func BenchmarkEstimate(b *testing.B) {
+	onHistories(b, func(b *testing.B, records []predictor.JobRecord) {
+		m, next := served(b, records)
+		var estimates, writes []float64
+		microseconds := func(since time.Time) float64 { return float64(time.Since(since).Nanoseconds()) / 1e3 }
+		for i := 0; b.Loop(); i++ {
+			job := &next[i%len(next)].JobSpec
+			start := time.Now()
+			m.Estimate(job)
+			estimates = append(estimates, microseconds(start))
+			start = time.Now()
+			if _, err := json.Marshal(job); err != nil {
+				b.Fatal(err)
+			}
+			writes = append(writes, microseconds(start))
+		}
+		slices.Sort(estimates)
+		slices.Sort(writes)
+		median := estimates[len(estimates)/2]
+		b.ReportMetric(0, "ns/op") // of the two together
+		b.ReportMetric(median, "us-p50")
+		b.ReportMetric(estimates[len(estimates)*99/100], "us-p99")
+		b.ReportMetric(median/writes[len(writes)/2], "p50/JSON")
+	})
 }
 
 // BenchmarkObserve is what a predictor does for each record that it follows.
 func BenchmarkObserve(b *testing.B) {
-	for _, n := range lengths[:2] {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			m, next := served(b, n)
-			for i := 0; b.Loop(); i++ {
-				if i > 0 && i%len(next) == 0 {
-					b.StopTimer()
-					m, next = served(b, n)
-					b.StartTimer()
-				}
-				m.Observe(next[i%len(next)])
+	onHistories(b, func(b *testing.B, records []predictor.JobRecord) {
+		m, next := served(b, records)
+		var took []float64
+		for i := 0; b.Loop(); i++ {
+			if i > 0 && i%len(next) == 0 {
+				b.StopTimer()
+				m, next = served(b, records)
+				b.StartTimer()
 			}
-		})
-	}
+			start := time.Now()
+			m.Observe(next[i%len(next)])
+			took = append(took, float64(time.Since(start).Nanoseconds())/1e3)
+		}
+		slices.Sort(took)
+		b.ReportMetric(took[len(took)/2], "us-p50")
+	})
 }
 
 // BenchmarkRemaining is the estimate for a job that runs.
 func BenchmarkRemaining(b *testing.B) {
-	m, next := served(b, lengths[0])
+	m, next := served(b, history(lengths[0]))
 	for i := 0; b.Loop(); i++ {
 		m.Remaining(&next[i%len(next)].JobSpec, time.Hour)
 	}
