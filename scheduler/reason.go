@@ -69,9 +69,11 @@ func (pl *planner) demand(j *job, resource int) string {
 	if j.pods == 1 {
 		return what + " on one node"
 	}
-	fits := 0
+	fits, rough := 0, pl.board.coarse(j.request)
 	for _, n := range pl.board.class(j.Class) {
-		fits += fit(pl.board.of(pl.board.free, n), j.request, j.pods)
+		if covers(pl.board.rough[n], rough) {
+			fits += fit(pl.board.of(pl.board.free, n), j.request, j.pods)
+		}
 	}
 	return fmt.Sprintf("%d pods of %s (%d fit now)", j.pods, what, fits)
 }
