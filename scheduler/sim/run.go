@@ -2,6 +2,7 @@ package sim
 
 import (
 	"cmp"
+	"container/heap"
 	"errors"
 	"fmt"
 	"slices"
@@ -49,9 +50,9 @@ type run struct {
 	policy   dispatcher
 	begin    time.Time
 	tasks    []*task
-	waiting  []*task  // in order of submission
-	running  []*task  // in order of start
-	ends     []*task  // a heap by end
+	waiting  []*task // in order of submission
+	running  []*task // in order of start
+	ends     ends
 	classes  [][]bool // of nodes, see task.class
 	unfit    int      // jobs that no node could ever run
 	planning time.Duration
@@ -160,7 +161,7 @@ func (r *run) finish(now time.Duration) error {
 	ended := false
 	var killed []*task
 	for len(r.ends) > 0 && r.ends[0].end <= now {
-		t := r.popEnd()
+		t := heap.Pop(&r.ends).(*task)
 		ended = true
 		if err := r.Predictor.Observe(r.record(t)); err != nil {
 			return fmt.Errorf("job %s: %w", t.ID, err)
@@ -193,7 +194,7 @@ func (r *run) startAt(now time.Duration) error {
 	for _, t := range starts {
 		t.started, t.start, t.end = true, now, now+t.Runtime
 		r.running = append(r.running, t)
-		r.pushEnd(t)
+		heap.Push(&r.ends, t)
 	}
 	if len(starts) > 0 {
 		r.waiting = slices.DeleteFunc(r.waiting, func(t *task) bool { return t.started })
@@ -208,34 +209,18 @@ func (r *run) clock() time.Time {
 	return r.Clock()
 }
 
-// pushEnd and popEnd keep the heap of ends; ties go by order of submission.
-func (r *run) pushEnd(t *task) {
-	r.ends = append(r.ends, t)
-	for i := len(r.ends) - 1; i > 0; {
-		parent := (i - 1) / 2
-		if byEnd(r.ends[parent], r.ends[i]) <= 0 {
-			break
-		}
-		r.ends[parent], r.ends[i] = r.ends[i], r.ends[parent]
-		i = parent
-	}
-}
+// ends is a heap of running tasks by end; ties go by order of submission.
+type ends []*task
 
-func (r *run) popEnd() *task {
-	first, last := r.ends[0], len(r.ends)-1
-	r.ends[0] = r.ends[last]
-	r.ends = r.ends[:last]
-	for i := 0; ; {
-		child := 2*i + 1
-		if child+1 < last && byEnd(r.ends[child+1], r.ends[child]) < 0 {
-			child++
-		}
-		if child >= last || byEnd(r.ends[i], r.ends[child]) <= 0 {
-			return first
-		}
-		r.ends[i], r.ends[child] = r.ends[child], r.ends[i]
-		i = child
-	}
+func (h ends) Len() int { return len(h) }
+func (h ends) Less(i, k int) bool {
+	return cmp.Or(cmp.Compare(h[i].end, h[k].end), cmp.Compare(h[i].index, h[k].index)) < 0
 }
-
-func byEnd(a, b *task) int { return cmp.Or(cmp.Compare(a.end, b.end), cmp.Compare(a.index, b.index)) }
+func (h ends) Swap(i, k int) { h[i], h[k] = h[k], h[i] }
+func (h *ends) Push(t any)   { *h = append(*h, t.(*task)) }
+func (h *ends) Pop() any {
+	last := len(*h) - 1
+	t := (*h)[last]
+	*h = (*h)[:last]
+	return t
+}
