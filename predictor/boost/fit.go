@@ -30,7 +30,7 @@ func Fit(rows *Rows, from, to int, o Options) (*Forest, error) {
 		targets:     rows.targets[from:to],
 		weights:     rows.weights[from:to],
 		predictions: make([]float64, n),
-		samples:     make([]sample, n),
+		samples:     make([]Sample, n),
 		random:      rand.New(rand.NewPCG(o.Seed, 0)),
 		forest:      &Forest{width: rows.width, gains: make([]float64, rows.width)},
 	}
@@ -50,7 +50,7 @@ type fit struct {
 	targets     []float64
 	weights     []float64
 	predictions []float64 // of the forest so far
-	samples     []sample  // room for one a row
+	samples     []Sample  // room for one a row
 	random      *rand.Rand
 	grower      *grower
 	forest      *Forest
@@ -59,9 +59,9 @@ type fit struct {
 // begin sets the base of the forest, the best constant.
 func (f *fit) begin() {
 	for i, y := range f.targets {
-		f.samples[i] = sample{y, f.weights[i]}
+		f.samples[i] = Sample{y, f.weights[i]}
 	}
-	f.forest.base = f.Loss.best(f.samples)
+	f.forest.base = f.Loss.Best(f.samples)
 	for i := range f.predictions {
 		f.predictions[i] = f.forest.base
 	}
@@ -102,13 +102,13 @@ func (f *fit) add() {
 }
 
 // value is what a leaf of rows adds to their predictions.
-func (f *fit) value(rows []int32, samples []sample) float32 {
+func (f *fit) value(rows []int32, samples []Sample) float32 {
 	weight := 0.0
 	for i, row := range rows {
-		samples[i] = sample{f.targets[row] - f.predictions[row], f.weights[row]}
+		samples[i] = Sample{f.targets[row] - f.predictions[row], f.weights[row]}
 		weight += f.weights[row]
 	}
-	return float32(f.LearningRate * f.Loss.best(samples[:len(rows)]) * weight / (weight + f.L2))
+	return float32(f.LearningRate * f.Loss.Best(samples[:len(rows)]) * weight / (weight + f.L2))
 }
 
 // draw returns a share of the numbers under n, in order, at least one.

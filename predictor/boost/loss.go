@@ -56,11 +56,12 @@ func (l Loss) gradient(residual float64) float64 {
 	}
 }
 
-// A sample is a value and its weight.
-type sample struct{ value, weight float64 }
+// A Sample is a value and its weight.
+type Sample struct{ Value, Weight float64 }
 
-// best returns the prediction of least loss for samples, at least one. It reorders them.
-func (l Loss) best(samples []sample) float64 {
+// Best returns the prediction of least loss for samples, at least one: the median, if the loss is
+// Absolute. It reorders them.
+func (l Loss) Best(samples []Sample) float64 {
 	if l.linear {
 		return quantile(samples, l.under())
 	}
@@ -69,10 +70,10 @@ func (l Loss) best(samples []sample) float64 {
 
 // quantile is the value under which the share level of the weight lies; halfway between two if
 // the share is met between them.
-func quantile(samples []sample, level float64) float64 {
+func quantile(samples []Sample, level float64) float64 {
 	total := 0.0
 	for _, s := range samples {
-		total += s.weight
+		total += s.Weight
 	}
 	lower := selectAt(samples, level*total*(1-1e-9))
 	upper := selectAt(samples, level*total*(1+1e-9))
@@ -81,24 +82,24 @@ func quantile(samples []sample, level float64) float64 {
 
 // selectAt returns the least value such that the samples up to and including it weigh more than
 // the given weight, or the largest value if there is none.
-func selectAt(samples []sample, weight float64) float64 {
+func selectAt(samples []Sample, weight float64) float64 {
 	for tries := 0; len(samples) > 16 && tries < 32; tries++ {
-		pivot := median3(samples[0].value, samples[len(samples)/2].value, samples[len(samples)-1].value)
+		pivot := median3(samples[0].Value, samples[len(samples)/2].Value, samples[len(samples)-1].Value)
 		// Below the pivot: up to below. Equal to it: up to i. Above it: from above.
 		below, above := 0, len(samples)
 		var less, equal float64
 		for i := 0; i < above; {
 			switch s := samples[i]; {
-			case s.value < pivot:
-				less += s.weight
+			case s.Value < pivot:
+				less += s.Weight
 				samples[i], samples[below] = samples[below], s
 				below++
 				i++
-			case s.value > pivot:
+			case s.Value > pivot:
 				above--
 				samples[i], samples[above] = samples[above], s
 			default:
-				equal += s.weight
+				equal += s.Weight
 				i++
 			}
 		}
@@ -112,13 +113,13 @@ func selectAt(samples []sample, weight float64) float64 {
 		}
 	}
 	// Few are left, or the pivots were bad.
-	slices.SortFunc(samples, func(a, b sample) int { return cmp.Compare(a.value, b.value) })
+	slices.SortFunc(samples, func(a, b Sample) int { return cmp.Compare(a.Value, b.Value) })
 	for _, s := range samples {
-		if weight -= s.weight; weight < 0 {
-			return s.value
+		if weight -= s.Weight; weight < 0 {
+			return s.Value
 		}
 	}
-	return samples[len(samples)-1].value
+	return samples[len(samples)-1].Value
 }
 
 func median3(a, b, c float64) float64 { return max(min(a, b), min(max(a, b), c)) }
@@ -127,16 +128,16 @@ func median3(a, b, c float64) float64 { return max(min(a, b), min(max(a, b), c))
 // over, cancel: the mean if the two are the same. Each step is the mean by the factors of the step
 // before: Newton's method on a convex function of parabolic pieces, which ends once no sample
 // changes sides.
-func expectile(samples []sample, over, under float64) float64 {
+func expectile(samples []Sample, over, under float64) float64 {
 	at := math.Inf(-1)
 	for range 100 {
 		var sum, weight float64
 		for _, s := range samples {
-			w := s.weight * under
-			if s.value < at {
-				w = s.weight * over
+			w := s.Weight * under
+			if s.Value < at {
+				w = s.Weight * over
 			}
-			sum += w * s.value
+			sum += w * s.Value
 			weight += w
 		}
 		next := sum / weight

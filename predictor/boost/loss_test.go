@@ -12,27 +12,27 @@ import (
 func TestQuantile(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 2000 {
-		samples := make([]sample, 1+random.IntN(300))
+		samples := make([]Sample, 1+random.IntN(300))
 		distinct := 1 + random.IntN(200)
 		heavy := 1 + random.IntN(3)
 		for i := range samples {
-			samples[i] = sample{float64(random.IntN(distinct)), float64(1 + random.IntN(heavy))}
+			samples[i] = Sample{float64(random.IntN(distinct)), float64(1 + random.IntN(heavy))}
 		}
 		level := float64(1+random.IntN(99)) / 100
 
-		sorted := slices.SortedFunc(slices.Values(samples), func(a, b sample) int { return cmp.Compare(a.value, b.value) })
+		sorted := slices.SortedFunc(slices.Values(samples), func(a, b Sample) int { return cmp.Compare(a.Value, b.Value) })
 		hundredths := 0.0
 		for _, s := range sorted {
-			hundredths += 100 * s.weight
+			hundredths += 100 * s.Weight
 		}
 		share, below := math.Round(hundredths*level), 0.0
 		want := math.NaN()
 		for i, s := range sorted {
-			if below += 100 * s.weight; below == share {
-				want = (s.value + sorted[i+1].value) / 2
+			if below += 100 * s.Weight; below == share {
+				want = (s.Value + sorted[i+1].Value) / 2
 				break
 			} else if below > share {
-				want = s.value
+				want = s.Value
 				break
 			}
 		}
@@ -45,18 +45,18 @@ func TestQuantile(t *testing.T) {
 // TestBestIsLeast: no other prediction has a smaller loss.
 func TestBestIsLeast(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
-	samples := make([]sample, 100)
+	samples := make([]Sample, 100)
 	for i := range samples {
-		samples[i] = sample{random.NormFloat64() * math.Exp(random.NormFloat64()), 0.5 + random.Float64()}
+		samples[i] = Sample{random.NormFloat64() * math.Exp(random.NormFloat64()), 0.5 + random.Float64()}
 	}
 	for _, l := range []Loss{Squared(), Absolute(), Pinball(0.1), Pinball(0.99), Asymmetric(3, 1), Asymmetric(1, 1000)} {
 		if err := l.check(); err != nil {
 			t.Fatal(err)
 		}
-		best := l.best(slices.Clone(samples))
+		best := l.Best(slices.Clone(samples))
 		at := func(y float64) (total float64) {
 			for _, s := range samples {
-				total += s.weight * l.of(s.value-y)
+				total += s.Weight * l.of(s.Value-y)
 			}
 			return total
 		}

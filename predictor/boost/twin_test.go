@@ -89,11 +89,11 @@ func fitTwin(rows *Rows, o Options) *twin {
 }
 
 func twinBest(rows *Rows, of []int, residuals []float64, l Loss) float64 {
-	var samples []sample
+	var samples []Sample
 	for _, i := range of {
-		samples = append(samples, sample{residuals[i], rows.weights[i]})
+		samples = append(samples, Sample{residuals[i], rows.weights[i]})
 	}
-	return l.best(samples)
+	return l.Best(samples)
 }
 
 func (n *twinNode) child(x []float32) *twinNode {

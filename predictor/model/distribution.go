@@ -61,42 +61,6 @@ func productLimit(points []point, steps []step) []step {
 	return steps
 }
 
-// median returns the weighted median of exact points, at least one, as the quantile of
-// their distribution would be. It reorders them.
-func median(points []point) float64 {
-	half := 0.0
-	for _, p := range points {
-		half += p.weight / 2
-	}
-	for { // half of the weight lies within points
-		pivot := points[len(points)/2].log
-		below, above := 0, len(points) // the points at pivot lie between
-		lighter, at := 0.0, 0.0
-		for i := 0; i < above; {
-			switch p := points[i]; {
-			case p.log < pivot:
-				lighter += p.weight
-				points[i], points[below] = points[below], p
-				below, i = below+1, i+1
-			case p.log > pivot:
-				above--
-				points[i], points[above] = points[above], p
-			default:
-				at += p.weight
-				i++
-			}
-		}
-		switch {
-		case below > 0 && lighter >= half:
-			points = points[:below]
-		case lighter+at >= half || above == len(points):
-			return pivot
-		default:
-			points, half = points[above:], half-lighter-at
-		}
-	}
-}
-
 // quantile returns the smallest value with at least level of the mass at or below it;
 // beyond the mass of all steps, the last one. There must be a step.
 func (d *distribution) quantile(level float64) float64 {

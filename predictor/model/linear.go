@@ -8,6 +8,7 @@ import (
 
 	"github.com/sajari/regression"
 
+	"github.com/runcast/runcast/predictor/boost"
 	"github.com/runcast/runcast/predictor/features"
 )
 
@@ -123,7 +124,7 @@ func (m *Model) learnLinear(t *target, q *question, came float64) {
 }
 
 // trial is the room that a try needs.
-type trial struct{ with, without []point }
+type trial struct{ with, without []boost.Sample }
 
 var trialRoom = sync.Pool{New: func() any { return new(trial) }}
 
@@ -135,15 +136,15 @@ func (f *fit) try(t *target, runs []*features.Run, ask *features.Ask, came float
 	age, to := 1.0, f.shift(ask.Inputs)
 	for _, r := range slices.Backward(runs) {
 		if v := t.of(r); v.Known && !v.Censored {
-			room.with = append(room.with, point{log: v.Log + to.from(r.Inputs), weight: age})
-			room.without = append(room.without, point{log: v.Log, weight: age * t.similarity(r, ask)})
+			room.with = append(room.with, boost.Sample{Value: v.Log + to.from(r.Inputs), Weight: age})
+			room.without = append(room.without, boost.Sample{Value: v.Log, Weight: age * t.similarity(r, ask)})
 			age *= ageing
 		}
 	}
 	if len(room.with) <= fewRuns {
 		return
 	}
-	miss := func(points []point) float64 { return min(math.Abs(median(points)-came), worst) }
+	miss := func(samples []boost.Sample) float64 { return min(math.Abs(boost.Absolute().Best(samples)-came), worst) }
 	f.with = forgetTrial*f.with + miss(room.with)
 	f.without = forgetTrial*f.without + miss(room.without)
 	f.trials = forgetTrial*f.trials + 1
