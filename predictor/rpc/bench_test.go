@@ -88,14 +88,15 @@ func (l learned) Estimate(_ context.Context, jobs []predictor.JobSpec) ([]predic
 	return estimates, nil
 }
 
-// learn returns what n jobs of 20 users with ten names each teach, and the jobs.
+// learn returns what n jobs of 20 users with ten pipelines each teach, and the jobs: all that can be
+// measured of a job was.
 func learn(n int) (learned, []predictor.JobSpec) {
 	random := rand.New(rand.NewPCG(1, 2))
 	l := learned{model: model.New(1)}
 	jobs := make([]predictor.JobSpec, n)
 	for i := range jobs {
 		r := porttest.Full(fmt.Sprint(i))
-		r.User, r.Name = fmt.Sprint("user-", random.IntN(20)), fmt.Sprint("pipeline-", 'a'+rune(random.IntN(10)))
+		r.User, r.Family = fmt.Sprint("user-", random.IntN(20)), fmt.Sprint("pipeline-", random.IntN(10))
 		r.Submitted = r.Submitted.Add(time.Duration(i) * time.Minute)
 		r.Started = r.Submitted
 		r.Finished = r.Started.Add(time.Duration(float64(time.Hour) * math.Exp(random.NormFloat64())))
