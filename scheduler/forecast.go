@@ -109,6 +109,7 @@ type play struct {
 	due    []int           // places in queue of jobs that have a fixed reservation
 	starts []time.Duration // by place in queue; eventually if not foreseen
 	begun  []bool
+	open   []int   // the places in queue of jobs that are not begun, and of some that are
 	idle   []int64 // free room of all nodes together, to tell at once that a gang cannot fit
 	most   []int64 // the most of each resource that is free on the nodes just touched
 	effort int     // looks at a node that are left
@@ -128,6 +129,7 @@ func (pl *planner) play(level levels, effort int) (starts []time.Duration, spent
 		asks:   make([]uint64, len(pl.waiting)),
 		starts: make([]time.Duration, len(pl.waiting)),
 		begun:  make([]bool, len(pl.waiting)),
+		open:   make([]int, len(pl.waiting)),
 		idle:   make([]int64, pl.board.dims),
 		most:   make([]int64, pl.board.dims),
 		effort: effort,
@@ -141,7 +143,7 @@ func (pl *planner) play(level levels, effort int) (starts []time.Duration, spent
 	slab := make([]job, len(pl.waiting))
 	for i, j := range pl.waiting {
 		slab[i] = *j
-		f.queue[i], f.asks[i] = &slab[i], f.coarse(j.request)
+		f.queue[i], f.open[i], f.asks[i] = &slab[i], i, f.coarse(j.request)
 		slab[i].p90 = max(atLevel(j.Runtime, level(&j.name)), 1)
 		f.starts[i] = eventually
 		if nodes := f.class(j.Class); j.early > 0 && len(nodes) > 0 {
@@ -166,32 +168,31 @@ func atLevel(q predictor.Quantiles[time.Duration], level float64) time.Duration 
 }
 
 func (f *play) run() {
-	for from := 0; f.effort > 0; {
-		for from < len(f.queue) && f.begun[from] {
-			from++
+	for f.effort > 0 {
+		for len(f.open) > 0 && f.begun[f.open[0]] {
+			f.open = f.open[1:]
 		}
-		if from == len(f.queue) {
+		if len(f.open) == 0 {
 			return
 		}
-		head := from // the first that is not begun, may start, and has no reservation yet
-		for head < len(f.queue) && (f.begun[head] || f.queue[head].early > f.now || f.queue[head].own != nil) {
-			head++
-		}
+		head := slices.IndexFunc(f.open, func(i int) bool { // may start, and has no reservation yet
+			return !f.begun[i] && f.queue[i].early <= f.now && f.queue[i].own == nil
+		})
 		switch {
-		case head == len(f.queue):
-			if !f.step(from) {
+		case head < 0:
+			if !f.step() {
 				return
 			}
-		case !f.tryAnywhere(head):
-			f.wait(head, from)
+		case !f.tryAnywhere(f.open[head]):
+			f.wait(f.open[head])
 		}
 	}
 	f.pour()
 }
 
-// wait reserves room for job i and moves on to its start, backfilling from place
-// first on. A job that never gets room is left out.
-func (f *play) wait(i, first int) {
+// wait reserves room for job i and moves on to its start, backfilling. A job that never
+// gets room is left out.
+func (f *play) wait(i int) {
 	j := f.queue[i]
 	f.effort -= len(f.changes)
 	if j.pods > 1 {
@@ -205,7 +206,7 @@ func (f *play) wait(i, first int) {
 	f.starts[i] = r.start
 	f.keep(r)
 	for f.now < r.start {
-		f.step(first)
+		f.step()
 	}
 	f.fulfil(r)
 }
@@ -218,9 +219,8 @@ func (f *play) fulfil(r *reservation) {
 }
 
 // step moves on to the next time at which room changes and starts what then fits
-// on the nodes concerned, in order from place first on. It reports whether there
-// was such a time.
-func (f *play) step(first int) bool {
+// on the nodes concerned, in order. It reports whether there was such a time.
+func (f *play) step() bool {
 	if len(f.changes) == 0 || f.changes[0].at == eventually {
 		return false
 	}
@@ -243,11 +243,15 @@ func (f *play) step(first int) bool {
 		}
 	}
 	most := f.coarse(f.most)
-	for i, tried := first, 0; i < len(f.queue) && tried < window; i++ {
+	begun := 0
+	for k, i := range f.open {
 		if f.begun[i] {
+			begun++
 			continue
 		}
-		tried++
+		if k-begun == window {
+			break
+		}
 		if !covers(most, f.asks[i]) {
 			continue // no pod finds more room than before
 		}
@@ -258,6 +262,9 @@ func (f *play) step(first int) bool {
 		case lacking(f.most, j.request) < 0 && fit(f.idle, j.request, j.pods) == j.pods:
 			f.tryAnywhere(i)
 		}
+	}
+	if begun > window {
+		f.open = slices.DeleteFunc(f.open, func(i int) bool { return f.begun[i] })
 	}
 	f.effort -= window
 	f.past = touched[:0]
