@@ -75,7 +75,7 @@ func (h *herald) complain(job *batchv1.Job, problems []jobspec.Problem) {
 		return
 	}
 	h.complaints[job.UID] = text
-	h.recorder.Eventf(job, nil, corev1.EventTypeWarning, reasonMalformed, "Read", "%s", text[:min(len(text), maxNote)])
+	h.recorder.Eventf(job, nil, corev1.EventTypeWarning, reasonMalformed, "Read", "%s", strings.ToValidUTF8(text[:min(len(text), maxNote)], ""))
 }
 
 // keep forgets the Jobs that are not live.

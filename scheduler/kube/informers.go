@@ -210,6 +210,7 @@ func inputs(annotations map[string]string) map[string]string {
 // outputs are the annotations that Runcast writes.
 var outputs = []string{
 	jobspec.AnnotationRuntime, jobspec.AnnotationRuntimeP10, jobspec.AnnotationRuntimeP90,
-	jobspec.AnnotationPeakMemory, jobspec.AnnotationPeakMemoryP90, jobspec.AnnotationModel,
-	jobspec.AnnotationStart, jobspec.AnnotationEnd, jobspec.AnnotationDecision,
+	jobspec.AnnotationPeakMemory, jobspec.AnnotationPeakMemoryP90, jobspec.AnnotationMemoryRequest,
+	jobspec.AnnotationUserMemory, jobspec.AnnotationModel,
+	jobspec.AnnotationStart, jobspec.AnnotationReserved, jobspec.AnnotationEnd, jobspec.AnnotationDecision,
 }

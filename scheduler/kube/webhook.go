@@ -18,7 +18,7 @@ const maxReview = 8 << 20
 
 // Webhook answers AdmissionReviews (admission.k8s.io/v1) for the creation of
 // batch/v1 Jobs. A Job with a queue label is suspended, told who submitted it
-// (unless it says so itself), and rid of predictions copied from another Job; what
+// (unless it says so itself), and rid of what Runcast wrote on a Job that it copies; what
 // Runcast cannot read of its annotations becomes a warning that kubectl shows.
 // Jobs of others are left alone.
 //
@@ -105,11 +105,7 @@ func admissionPatch(job *batchv1.Job, user string) jsonPatch {
 // admissionWarnings say what is left out of the Job's annotations. The API server
 // cuts long ones.
 func admissionWarnings(job *batchv1.Job) []string {
-	_, problems := jobspec.FromJob(job, 0)
-	_, p := jobspec.Deadline(job)
-	problems = append(problems, p...)
-	_, p = jobspec.EarliestStart(job)
-	problems = append(problems, p...)
+	problems := jobFactsOf(job, "").problems
 	warnings := make([]string, 0, len(problems))
 	for _, p := range problems {
 		warnings = append(warnings, p.Error()+"; ignored")

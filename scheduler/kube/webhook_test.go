@@ -3,10 +3,13 @@ package kube
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	admissionv1 "k8s.io/api/admission/v1"
@@ -15,7 +18,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"github.com/runcast/runcast/predictor"
 	"github.com/runcast/runcast/predictor/jobspec"
+	"github.com/runcast/runcast/scheduler"
 )
 
 func review(t testing.TB, job *batchv1.Job) *admissionv1.AdmissionReview {
@@ -108,10 +113,27 @@ func TestWebhook(t *testing.T) {
 }
 
 func TestWebhookWarns(t *testing.T) {
-	j := annotated(testJob(t, "a", "cpu=1"), jobspec.AnnotationDeadline, "tomorrow", jobspec.AnnotationExpectedRuntime, "-1h")
+	j := annotated(testJob(t, "a", "cpu=1"), jobspec.AnnotationDeadline, "tomorrow", jobspec.AnnotationExpectedRuntime, "-1h", jobspec.AnnotationRightSize, "aply")
 	resp := NewWebhook(quiet()).admit(review(t, j).Request)
-	if len(resp.Warnings) != 2 || !strings.Contains(resp.Warnings[1], `"tomorrow" is not a time`) {
+	if len(resp.Warnings) != 3 || !strings.Contains(resp.Warnings[1], `"tomorrow" is not a time`) || !strings.Contains(resp.Warnings[2], `"aply" is not off, recommend or apply`) {
 		t.Errorf("warnings %q", resp.Warnings)
+	}
+}
+
+// What Runcast writes on a Job, a copy of the Job is rid of: all of it.
+func TestWebhookDropsAllThatIsWritten(t *testing.T) {
+	at := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	told := notice{verdict: scheduler.Reserved, reason: "x", start: at, end: at, reserved: at}
+	j := testJob(t, "copy", "cpu=1")
+	j.Annotations = jobspec.Annotations(predictor.Estimate{
+		Runtime: predictor.Exactly(time.Minute), PeakMemory: predictor.Exactly(predictor.GiB), MemoryRequest: predictor.GiB, Model: "m1",
+	})
+	maps.Copy(j.Annotations, told.annotations())
+	maps.Copy(j.Annotations, (&size{user: 8 * predictor.GiB}).annotations())
+	written := len(j.Annotations)
+	annotated(j, jobspec.AnnotationUser, "bob", jobspec.FeaturePrefix+"epochs", "3")
+	if patch := admissionPatch(j, "alice"); len(patch) != written || slices.ContainsFunc(patch, func(o operation) bool { return o.Op != "remove" }) {
+		t.Errorf("%d annotations are written, the patch is %v", written, patch)
 	}
 }
 
