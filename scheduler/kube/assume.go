@@ -127,6 +127,15 @@ func (a *assumptions) doubtful() []*batchv1.Job {
 	return jobs
 }
 
+// clear forgets all, as one who leads no more must: what it was in doubt of, it will not
+// settle.
+func (a *assumptions) clear() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	clear(a.jobs)
+	clear(a.refusals)
+}
+
 // keep forgets the Jobs that are not live.
 func (a *assumptions) keep(live map[types.UID]bool) {
 	a.mu.Lock()

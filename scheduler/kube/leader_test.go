@@ -1,10 +1,13 @@
 package kube
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/runcast/runcast/scheduler"
 )
@@ -185,6 +188,38 @@ func TestReservationOutlivesLeader(t *testing.T) {
 		time.Sleep(time.Second)
 		if s.releases("default/wide") != 1 || s.releases("default/short") != 0 {
 			t.Errorf("wide was released %d times, short %d times", s.releases("default/wide"), s.releases("default/short"))
+		}
+	})
+}
+
+// Who has lost the Lease in the middle of a release shows what the Job is, not what it was
+// in doubt of.
+func TestFollowerHasNoDoubts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newAPIServer(t)
+		s.create(t, testNode(t, "n1", "cpu=1"))
+		first := s.connect(0)
+		a, stopA := runLoop(t, first, nil, lease("a"))
+		defer stopA()
+		time.Sleep(time.Second)
+		_, stopB := runLoop(t, s.connect(0), nil, lease("b"))
+		defer stopB()
+		time.Sleep(time.Second)
+		s.fail("patch jobs", errors.New("connection reset"))
+		s.fail("get jobs", errors.New("connection reset"))
+		s.create(t, testJob(t, "x", "cpu=1"))
+		time.Sleep(time.Second)
+		first.cut.Store(true)
+		time.Sleep(time.Minute)
+		if _, err := s.CoreV1().Nodes().Update(t.Context(), testNode(t, "n1", "cpu=0"), metav1.UpdateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		s.fail("patch jobs", nil)
+		s.fail("get jobs", nil)
+		first.cut.Store(false)
+		time.Sleep(time.Minute)
+		if waiting, err := a.Waiting(t.Context(), ""); err != nil || len(waiting) != 1 || a.Health().Leading {
+			t.Errorf("a leads %t and shows as waiting %v, error %v; want x", a.Health().Leading, waiting, err)
 		}
 	})
 }

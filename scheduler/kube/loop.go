@@ -176,6 +176,7 @@ func (l *Loop) round(ctx context.Context, background *sync.WaitGroup, acting *ac
 	term := l.leading()
 	if term == nil {
 		l.surveyor.reserved = nil
+		l.assumed.clear()
 		l.metrics.leading.Set(0)
 		acting.notices.post(nil)
 		return

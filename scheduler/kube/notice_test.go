@@ -1,12 +1,17 @@
 package kube
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	batchv1 "k8s.io/api/batch/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
 
+	"github.com/runcast/runcast/predictor/jobspec"
 	"github.com/runcast/runcast/scheduler"
 )
 
@@ -110,4 +115,49 @@ func TestNoticesAreRationed(t *testing.T) {
 			t.Error("told again what was told")
 		}
 	})
+}
+
+// While there is more to be told than may be written, a Job is released, and suspended
+// again by hand: it is told what it waits for, as if it had never been told.
+func TestSuspendedAgainIsToldAgain(t *testing.T) {
+	n := newNotices(nil, nil, nil, quiet(), 1)
+	waits := func(names ...string) (all []outcome) {
+		for _, name := range names {
+			j := testJob(t, name, "cpu=1")
+			j.UID = types.UID(name)
+			all = append(all, outcome{pending: &pending{job: j, facts: &jobFacts{}}, notice: notice{verdict: scheduler.Held, reason: "waits its turn"}})
+		}
+		return all
+	}
+	n.last["a"] = written{notice: waits("a")[0].notice}
+	next := func(names ...string) string {
+		n.post(waits(names...))
+		o, ok := n.next()
+		if !ok {
+			t.Fatal("nothing is to be told")
+		}
+		return o.job.Name
+	}
+	for _, plan := range [][]string{{"b", "a", "b", "c"}, {"b", "b", "c"}, {"a", "a", "b", "c"}} { // in the second a is released
+		if got := next(plan[1:]...); got != plan[0] {
+			t.Errorf("of %v, %s is to be told first, expected %s", plan[1:], got, plan[0])
+		}
+	}
+}
+
+// An Event is cut between characters: a half one would become three bytes, and the
+// Event too long for the API server.
+func TestComplaintIsCutBetweenRunes(t *testing.T) {
+	for pad := range 4 {
+		recorder := events.NewFakeRecorder(1)
+		h := &herald{recorder: recorder, complaints: map[types.UID]string{}}
+		var problems []jobspec.Problem
+		for range 20 {
+			problems = append(problems, jobspec.Problem{Field: strings.Repeat("x", pad), Value: strings.Repeat("界", 80), Expected: "a number"})
+		}
+		h.complain(testJob(t, "a", "cpu=1"), problems)
+		if note := <-recorder.Events; !utf8.ValidString(note) || len(note) < maxNote-2 {
+			t.Errorf("note of %d bytes, ends in %q", len(note), note[len(note)-8:])
+		}
+	}
 }

@@ -29,6 +29,7 @@ type notices struct {
 
 	mu     sync.Mutex
 	latest []outcome
+	fresh  bool          // next has not seen latest
 	wake   chan struct{} // one element when there is a new plan
 
 	// last is what was written, for the time until the informer shows it.
@@ -53,7 +54,7 @@ func newNotices(client kubernetes.Interface, h *herald, m *metrics, log *slog.Lo
 // post replaces what is to be written.
 func (n *notices) post(latest []outcome) {
 	n.mu.Lock()
-	n.latest = latest
+	n.latest, n.fresh = latest, true
 	n.mu.Unlock()
 	select {
 	case n.wake <- struct{}{}:
@@ -86,15 +87,18 @@ func (n *notices) run(ctx context.Context) {
 // next is the first in the latest plan that is due.
 func (n *notices) next() (outcome, bool) {
 	n.mu.Lock()
-	outcomes := n.latest
+	outcomes, fresh := n.latest, n.fresh
+	n.fresh = false
 	n.mu.Unlock()
+	if fresh {
+		n.forget(outcomes)
+	}
 	now := time.Now()
 	for _, o := range outcomes {
 		if n.due(o, now) {
 			return o, true
 		}
 	}
-	n.forget(outcomes)
 	return outcome{}, false
 }
 
@@ -137,11 +141,9 @@ func (n *notices) write(ctx context.Context, o outcome) {
 	}
 }
 
-// forget drops the Jobs that wait no more.
+// forget drops the Jobs that wait no more: one that waits again has been told since
+// that it was released.
 func (n *notices) forget(outcomes []outcome) {
-	if len(n.last) <= len(outcomes) {
-		return
-	}
 	live := make(map[types.UID]bool, len(outcomes))
 	for _, o := range outcomes {
 		live[o.job.UID] = true

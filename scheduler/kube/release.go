@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -118,12 +119,12 @@ func (r *releaser) settle(ctx context.Context, job *batchv1.Job, err error) bool
 	switch {
 	case apierrors.IsNotFound(getErr), getErr == nil && live.UID != job.UID:
 		r.assumed.drop(job.UID)
-	case getErr != nil:
+	case getErr == nil && !suspended(live):
+		r.assumed.released(live)
+	case getErr != nil, err != nil && unanswered(err): // it may yet be carried out
 		r.assumed.doubt(job)
 		r.log.Warn("release in doubt", "job", fullName(job), "error", cmp.Or(err, getErr))
 		return false
-	case !suspended(live):
-		r.assumed.released(live)
 	case err == nil, live.ResourceVersion != job.ResourceVersion:
 		// It was in doubt, or decided on an old version: plan again.
 		r.assumed.drop(job.UID)
@@ -132,6 +133,14 @@ func (r *releaser) settle(ctx context.Context, job *batchv1.Job, err error) bool
 		r.log.Warn("release refused", "job", fullName(job), "error", err)
 	}
 	return true
+}
+
+// unanswered reports whether an error of a call leaves open what became of it, or says
+// no more than that the API server is busy.
+func unanswered(err error) bool {
+	var answer apierrors.APIStatus
+	return !errors.As(err, &answer) || apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err) ||
+		apierrors.IsTooManyRequests(err) || apierrors.IsServiceUnavailable(err)
 }
 
 // settleDoubts settles what is in doubt, as far as the API server answers, and

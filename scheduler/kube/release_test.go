@@ -1,13 +1,16 @@
 package kube
 
 import (
+	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
 // preferred lists what the Job's pods prefer: the names of nodes, or keys of labels.
@@ -82,4 +85,32 @@ func TestRefusedReleasePrefersNothing(t *testing.T) {
 			t.Errorf("suspended %t, prefers %v", suspended(j), preferred(j))
 		}
 	})
+}
+
+// No answer is no refusal: once the API server answers, the Job is released as planned,
+// with a preference for nodes.
+func TestUnansweredReleaseIsNotRefused(t *testing.T) {
+	busy := apierrors.NewTooManyRequests("try again", 1)
+	for name, err := range map[string]error{"no connection": errors.New("connection reset"), "too busy": busy} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newAPIServer(t)
+				s.create(t, testNode(t, "n1", "cpu=1"))
+				l, stop := runLoop(t, s, nil, Config{})
+				defer stop()
+				s.fail("patch jobs", err)
+				s.create(t, testJob(t, "a", "cpu=1"))
+				time.Sleep(time.Minute)
+				waiting, queueErr := l.Waiting(t.Context(), "")
+				if queueErr != nil || len(waiting) == 1 && strings.Contains(waiting[0].Decision, "refused") {
+					t.Errorf("waiting %v, error %v", waiting, queueErr)
+				}
+				s.fail("patch jobs", nil)
+				time.Sleep(time.Second)
+				if j := s.job(t, "a"); suspended(j) || !slices.Equal(preferred(j), []string{"n1"}) {
+					t.Errorf("suspended %t, prefers %v", suspended(j), preferred(j))
+				}
+			})
+		})
+	}
 }
