@@ -24,6 +24,9 @@ its name; what had that name is kept as FILE.old. 'runcast restore' puts it back
 		GroupID: "people",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := isFile(args[0]); err != nil {
+				return err
+			}
 			client, err := server.dial(cmd)
 			if err != nil {
 				return err
@@ -54,6 +57,9 @@ changed, and the store that was there is kept as FILE.old.`,
 		GroupID: "people",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := errors.Join(isFile(path), isFile(args[0])); err != nil {
+				return err
+			}
 			in := cmd.InOrStdin()
 			if args[0] != "-" {
 				f, err := os.Open(args[0])
@@ -81,6 +87,14 @@ changed, and the store that was there is kept as FILE.old.`,
 	}
 	cmd.Flags().StringVar(&path, "store", "runcast.bolt", "bbolt `file` to replace")
 	return cmd
+}
+
+// isFile is an error for a directory: one in the place of a file would be moved away.
+func isFile(path string) error {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return fmt.Errorf("%s: expected a file, it is a directory", path)
+	}
+	return nil
 }
 
 // writeFile writes a new file, which does not stay behind if it fails.

@@ -138,17 +138,24 @@ func serveHTTP(ctx context.Context, s *http.Server) error {
 	return serveOn(ctx, l, s)
 }
 
-// serveOn does it on a listener, and closes that.
+// serveOn does it on a listener, and closes that. It returns when the requests under way
+// are answered.
 func serveOn(ctx context.Context, l net.Listener, s *http.Server) error {
 	s.ReadHeaderTimeout = 10 * time.Second
+	answered := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
+		defer close(answered)
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
 		if s.Shutdown(grace) != nil {
 			s.Close()
 		}
 	})
-	defer stop()
+	defer func() {
+		if !stop() {
+			<-answered
+		}
+	}()
 	var err error
 	if s.TLSConfig != nil {
 		err = s.ServeTLS(l, "", "")

@@ -73,6 +73,7 @@ jobs ask for that no node can run.`,
 	cmd.Flags().StringVar(&kubeconfig, "kubeconfig", "", "kubeconfig `file` for --release-all; default as kubectl")
 	cmd.MarkFlagsMutuallyExclusive("shares", "namespace")
 	cmd.MarkFlagsMutuallyExclusive("shares", "release-all")
+	cmd.MarkFlagsMutuallyExclusive("json", "release-all")
 	return cmd
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -97,7 +98,7 @@ of your own.`,
 		&cobra.Group{ID: "people", Title: "For people:"},
 	)
 	root.AddCommand(
-		newUp(g), newCollector(g), newPredictor(g), newScheduler(g), newRecommender(g), newTrain(g),
+		newUp(g), newCollector(g), newPredictor(g), newScheduler(g), newRecommender(g), newTrain(),
 		newPredict(), newExplain(), newEta(), newQueue(), newModels(),
 		newBacktest(), newReport(), newSimulate(), newImport(), newExport(), newBackup(), newRestore(), newDoctor(g),
 	)
@@ -132,10 +133,11 @@ func buildVersion() string {
 	return "unknown"
 }
 
-// usageArgs makes a wrong number of arguments a usage error.
+// usageArgs makes usage errors of a wrong number of arguments, and of flags that exclude
+// each other.
 func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
+		if err := cmp.Or(check(cmd, args), cmd.ValidateFlagGroups()); err != nil {
 			return &usageError{cmd, err}
 		}
 		return nil

@@ -90,6 +90,9 @@ func (s *simulate) check(cmd *cobra.Command, args []string) error {
 	if s.html != "" && !cmd.Flags().Changed("policy") {
 		s.policies = whatIfPolicies
 	}
+	if len(s.policies) == 0 {
+		return usagef(cmd, "--policy: expected at least one")
+	}
 	if s.html != "" && len(s.policies) < 2 {
 		return usagef(cmd, "--html: expected at least two policies to compare, see --policy")
 	}
@@ -287,7 +290,7 @@ func (s *simulate) cluster(jobs []sim.Job) (c sim.Cluster, text string, err erro
 		}
 	}
 	if c, err = sim.NewCluster(groups); err != nil {
-		return c, "", fmt.Errorf("%s: %w", s.nodes, err)
+		return c, "", fmt.Errorf("%s: %w", from, err)
 	}
 	var parts []string
 	for _, g := range groups {

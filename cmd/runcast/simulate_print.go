@@ -46,7 +46,7 @@ func printSimulation(cmd *cobra.Command, s simulation) error {
 		flow, wait = &s.Intervals.MeanFlow, &s.Intervals.MeanWait
 	}
 	seconds("mean flow time", s.MeanFlow, flow)
-	fmt.Fprintf(w, "no schedule is below\t%.0f s\t%.1f %% less\n", s.LowerBound, 100*(1-s.LowerBound/s.MeanFlow))
+	fmt.Fprintf(w, "no schedule is below\t%.0f s\t%.1f %% less\n", s.LowerBound, 100*max(0, 1-s.LowerBound/s.MeanFlow)) // not -0.0
 	seconds("largest flow time", s.MaxFlow, nil)
 	seconds("mean wait", s.MeanWait, wait)
 	seconds("95th percentile of waits", s.P95Wait, nil)

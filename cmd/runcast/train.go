@@ -12,7 +12,7 @@ import (
 	"github.com/runcast/runcast/predictor/train"
 )
 
-func newTrain(*globals) *cobra.Command {
+func newTrain() *cobra.Command {
 	var (
 		server remote
 		path   string
@@ -116,6 +116,9 @@ star; or put another one into service. Predictors follow within seconds.`,
 			if asJSON {
 				return printJSON(cmd, map[string]any{"models": list})
 			}
+			if len(list) == 0 {
+				fmt.Fprintln(cmd.OutOrStdout(), "no model has been trained yet")
+			}
 			for _, m := range list {
 				mark := " "
 				if m.Champion {
@@ -129,5 +132,6 @@ star; or put another one into service. Predictors follow within seconds.`,
 	server.flags(cmd, "collector")
 	cmd.Flags().StringVar(&promote, "promote", "", "put this `version` into service; an older one rolls back")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	cmd.MarkFlagsMutuallyExclusive("json", "promote")
 	return cmd
 }

@@ -9,6 +9,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"log/slog"
 	"math/big"
 	"net"
@@ -69,6 +70,38 @@ func TestCertificateIsReadAnew(t *testing.T) {
 	}
 	writeCertificate(t, certFile, keyFile, 3)
 	want(3)
+}
+
+// What is being answered when the process is asked to end gets its answer: a Job whose
+// webhook is cut off would start unqueued.
+func TestRequestsUnderWayAreAnswered(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	answered := false
+	served := make(chan error, 1)
+	go func() {
+		err := serveOn(ctx, l, &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			cancel()
+			time.Sleep(50 * time.Millisecond)
+			answered = true
+		})})
+		if err == nil && !answered {
+			err = errors.New("it has ended before it has answered")
+		}
+		served <- err
+	}()
+	answer, err := http.Get("http://" + l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
 }
 
 func servedSerial(t *testing.T, address string) int64 {
