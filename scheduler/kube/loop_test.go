@@ -4,6 +4,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/runcast/runcast/scheduler"
 )
 
 func TestReleasesShortestFirst(t *testing.T) {
@@ -20,5 +22,25 @@ func TestReleasesShortestFirst(t *testing.T) {
 		}
 		t.Log(s.job(t, "short").Annotations, s.job(t, "long").Annotations, s.takeEvents())
 		t.Log(l.Waiting(t.Context(), ""))
+	})
+}
+
+func TestPlansGetTheForecastBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newAPIServer(t)
+		s.create(t, testNode(t, "n1", "cpu=4"))
+		forecast := new(scheduler.Forecast)
+		var got []*scheduler.Forecast
+		_, stop := runPlan(t, s, nil, Config{}, func(s scheduler.Snapshot) scheduler.Schedule {
+			got = append(got, s.Forecast)
+			plan := shortestFirst(s)
+			plan.Forecast = forecast
+			return plan
+		})
+		time.Sleep(time.Minute)
+		stop()
+		if len(got) < 2 || got[0] != nil || got[1] != forecast {
+			t.Errorf("the forecasts were %p, that of every plan was %p", got, forecast)
+		}
 	})
 }

@@ -123,7 +123,7 @@ type surveyor struct {
 	// reserved is what the plan before reserved, if it was the leader's; if nil, the
 	// Jobs' annotations say what another leader did.
 	reserved map[types.UID]reservation
-	forecast *scheduler.Forecast // the plan's before
+	forecast *scheduler.Forecast // that of the plan before
 
 	jobs    memo[batchv1.Job, *jobFacts]
 	pods    memo[corev1.Pod, *podFacts]
