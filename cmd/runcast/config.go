@@ -17,6 +17,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/runcast/runcast/collector/promql"
+	"github.com/runcast/runcast/predictor/election"
 	"github.com/runcast/runcast/predictor/rpc"
 	"github.com/runcast/runcast/scheduler"
 )
@@ -166,6 +167,12 @@ type ElectionConfig struct {
 	Identity string `json:"identity"`
 	// LeaseDuration is how long a silent leader keeps the others waiting.
 	LeaseDuration model.Duration `json:"lease_duration"`
+}
+
+func (c *ElectionConfig) config() election.Config {
+	return election.Config{
+		Namespace: c.Namespace, Name: c.Name, Identity: cmp.Or(c.Identity, identity()), LeaseDuration: time.Duration(c.LeaseDuration),
+	}
 }
 
 // A WebhookConfig is where the webhook listens; admission webhooks need TLS.

@@ -202,14 +202,7 @@ func (p *process) addScheduler(est predictor.Estimator) error {
 		return fmt.Errorf("scheduler: %w", err)
 	}
 	s := p.cfg.Scheduler
-	cfg := kube.Config{Cluster: p.cfg.Cluster, Weights: s.weights(), MaxInterval: time.Duration(s.Replan)}
-	if s.Election.Name != "" {
-		lease := time.Duration(s.Election.LeaseDuration)
-		cfg.Election = kube.Election{
-			Namespace: s.Election.Namespace, Name: s.Election.Name, Identity: cmp.Or(s.Election.Identity, identity()),
-			LeaseDuration: lease, RenewDeadline: lease * 2 / 3, RetryPeriod: lease * 2 / 15, // client-go's own proportions
-		}
-	}
+	cfg := kube.Config{Cluster: p.cfg.Cluster, Weights: s.weights(), MaxInterval: time.Duration(s.Replan), Election: s.Election.config()}
 	loop, err := kube.New(cfg, client, est, p.cfg.policy(), p.log, p.metrics)
 	if err != nil {
 		return fmt.Errorf("scheduler: %w", err)

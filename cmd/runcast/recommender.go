@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,13 +51,7 @@ func (p *process) addRecommender(est predictor.Estimator, run func(*recommender.
 		from.Usage = source.WorkloadUsage
 	}
 	r := p.cfg.Recommender
-	cfg := recommender.Config{Cluster: p.cfg.Cluster, Interval: time.Duration(r.Interval), MaxAllowed: r.MaxAllowed}
-	if r.Election.Name != "" {
-		cfg.Election = recommender.Election{
-			Namespace: r.Election.Namespace, Name: r.Election.Name, Identity: cmp.Or(r.Election.Identity, identity()),
-			LeaseDuration: time.Duration(r.Election.LeaseDuration),
-		}
-	}
+	cfg := recommender.Config{Cluster: p.cfg.Cluster, Interval: time.Duration(r.Interval), MaxAllowed: r.MaxAllowed, Election: r.Election.config()}
 	loop, err := recommender.New(cfg, api, from, p.log, p.metrics)
 	if err != nil {
 		return fmt.Errorf("recommender: %w", err)

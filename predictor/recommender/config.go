@@ -5,6 +5,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/runcast/runcast/predictor/election"
 )
 
 // Name is what a VerticalPodAutoscaler has in spec.recommenders to choose this one.
@@ -23,17 +25,8 @@ type Config struct {
 	// MaxAllowed bounds what a container is recommended where its policy has no
 	// maxAllowed, CPU and memory.
 	MaxAllowed corev1.ResourceList
-	// Election chooses one acting replica among several; its zero value means that
-	// there is only one.
-	Election Election
-}
-
-// An Election is held with a coordination.k8s.io Lease. LeaseDuration is how long a
-// leader that went silent keeps the others waiting.
-type Election struct {
-	Namespace, Name string // of the Lease; both or none
-	Identity        string // of this replica, unique: the pod's name
-	LeaseDuration   time.Duration
+	// Election chooses one acting replica among several.
+	Election election.Config
 }
 
 func (c Config) validate() error {

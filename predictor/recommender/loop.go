@@ -23,6 +23,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/runcast/runcast/predictor"
+	"github.com/runcast/runcast/predictor/election"
 )
 
 const (
@@ -48,6 +49,7 @@ type Loop struct {
 	log     *slog.Logger
 	metrics *metrics
 
+	election            *election.Election
 	vpas, nodes, ranges cache.SharedIndexInformer
 	dirty               chan struct{} // one element when something changed since the last round
 
@@ -77,12 +79,17 @@ func newLoop(cfg Config, kube kubernetes.Interface, objects dynamic.Interface, v
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
+	elected, err := election.New(cfg.Election, kube, log)
+	if err != nil {
+		return nil, err
+	}
 	m, err := newMetrics(reg)
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
 	l := &Loop{
 		cfg: cfg, kube: kube, objects: objects, vpa: vpa, from: from, log: log, metrics: m,
+		election:  elected,
 		vpas:      vpainformers.NewVerticalPodAutoscalerInformer(vpa, metav1.NamespaceAll, 0, cache.Indexers{}),
 		nodes:     coreinformers.NewNodeInformer(kube, 0, cache.Indexers{}),
 		ranges:    coreinformers.NewLimitRangeInformer(kube, metav1.NamespaceAll, 0, cache.Indexers{}),
@@ -126,7 +133,7 @@ func (l *Loop) LastRound() time.Time {
 }
 
 // Run recommends, while it leads, until ctx ends, and then returns nil. It may be
-// called once. The error is ErrNoCRDs, or says why the election cannot be held.
+// called once. The error is ErrNoCRDs.
 func (l *Loop) Run(ctx context.Context) error {
 	if err := l.checkCRDs(ctx); err != nil {
 		return err
@@ -144,7 +151,8 @@ func (l *Loop) Run(ctx context.Context) error {
 		}
 		l.log.Warn("caches are not filled yet: is reading verticalpodautoscalers, nodes and limitranges permitted?")
 	}
-	return l.elected(ctx, l.act)
+	l.election.Run(ctx, l.act)
+	return nil
 }
 
 // timeout is a channel that closes after d or with ctx.

@@ -27,6 +27,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/runcast/runcast/predictor"
+	"github.com/runcast/runcast/predictor/election"
 )
 
 // A world is a cluster of client-go's fakes, a predictor and a Prometheus.
@@ -492,7 +493,7 @@ func TestElection(t *testing.T) {
 		w.estimate = warm
 		w.create(vpaFor("x", "batch/v1", "CronJob", "x"))
 		replica := func(identity string) (l *Loop, stop func()) {
-			l, err := newLoop(Config{Interval: time.Minute, Election: Election{Namespace: "runcast", Name: "recommender", Identity: identity, LeaseDuration: 15 * time.Second}},
+			l, err := newLoop(Config{Interval: time.Minute, Election: election.Config{Namespace: "runcast", Name: "recommender", Identity: identity, LeaseDuration: 15 * time.Second}},
 				w.kube, w.objects, w.vpa, Sources{Estimator: w}, slog.New(slog.NewTextHandler(t.Output(), nil)), prometheus.NewRegistry())
 			if err != nil {
 				t.Fatal(err)

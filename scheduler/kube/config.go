@@ -7,10 +7,11 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"github.com/runcast/runcast/predictor/election"
 )
 
-// A Config says how a Loop works. The zero value of every field but those of an
-// election means its default.
+// A Config says how a Loop works. The zero value of every field means its default.
 type Config struct {
 	// Cluster distinguishes jobs of several clusters in one history; it becomes
 	// JobSpec.Cluster. Empty if there is one.
@@ -32,23 +33,9 @@ type Config struct {
 	NoticesPerSecond float64
 	// Releases is how many Jobs are released at the same time. Default 8.
 	Releases int
-	// Election chooses one acting replica among several; its zero value means that
-	// there is only one, which always acts.
-	Election Election
+	// Election chooses one acting replica among several.
+	Election election.Config
 }
-
-// An Election is held with a coordination.k8s.io Lease.
-type Election struct {
-	Namespace, Name string // of the Lease; both or none
-	Identity        string // of this replica, unique: the pod's name
-	// LeaseDuration is how long a leader that went silent keeps the others waiting;
-	// RenewDeadline how long it tries to renew before it stops acting; RetryPeriod
-	// the pause between tries. LeaseDuration > RenewDeadline > 1.2 RetryPeriod.
-	// Defaults 15 s, 10 s and 2 s.
-	LeaseDuration, RenewDeadline, RetryPeriod time.Duration
-}
-
-func (e Election) held() bool { return e.Name != "" }
 
 // UnplacedGrace is for how long room is kept for a pod that should exist or be
 // placed and is not: the Job controller may not create it (a quota), or
@@ -71,14 +58,10 @@ func (c Config) withDefaults() Config {
 	if c.Releases == 0 {
 		c.Releases = 8
 	}
-	duration(&c.Election.LeaseDuration, 15*time.Second)
-	duration(&c.Election.RenewDeadline, 10*time.Second)
-	duration(&c.Election.RetryPeriod, 2*time.Second)
 	return c
 }
 
-// validate checks c after withDefaults; the election's durations are checked by
-// client-go.
+// validate checks c after withDefaults, but for the election.
 func (c Config) validate() error {
 	var errs []error
 	check := func(ok bool, text string) {
@@ -95,8 +78,5 @@ func (c Config) validate() error {
 		w := c.Weights[queue]
 		check(w > 0 && !math.IsInf(w, 0), fmt.Sprintf("weight of queue %q: expected a positive, finite number, got %v", queue, w))
 	}
-	e := c.Election
-	check(e.Namespace != "" == e.held() && (e.Identity != "" || !e.held()),
-		"election: expected the Lease's namespace and name and an identity, or none of them")
 	return errors.Join(errs...)
 }

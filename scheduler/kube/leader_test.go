@@ -9,11 +9,12 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/runcast/runcast/predictor/election"
 	"github.com/runcast/runcast/scheduler"
 )
 
 func lease(identity string) Config {
-	return Config{Election: Election{Namespace: "runcast", Name: "scheduler", Identity: identity}}
+	return Config{Election: election.Config{Namespace: "runcast", Name: "scheduler", Identity: identity}}
 }
 
 // The leader's network breaks: it cannot give the Lease up. The other takes over

@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/runcast/runcast/predictor"
+	"github.com/runcast/runcast/predictor/election"
 	"github.com/runcast/runcast/scheduler"
 )
 
@@ -29,6 +30,7 @@ type Loop struct {
 	forecasts *forecasts
 	assumed   *assumptions
 	etas      *etas
+	election  *election.Election
 	dirty     chan struct{} // one element when something changed since the last plan
 
 	term     atomic.Pointer[context.Context] // ends with the leadership; nil while not leading
@@ -51,13 +53,17 @@ func newLoop(cfg Config, client kubernetes.Interface, est predictor.Estimator, p
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("scheduler: %w", err)
 	}
+	elected, err := election.New(cfg.Election, client, log)
+	if err != nil {
+		return nil, fmt.Errorf("scheduler: %w", err)
+	}
 	m, err := newMetrics(reg)
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
 	l := &Loop{
 		view: newView(), cfg: cfg, client: client, plan: plan, log: log, metrics: m,
-		assumed: newAssumptions(), etas: newETAs(m),
+		assumed: newAssumptions(), etas: newETAs(m), election: elected,
 		dirty: make(chan struct{}, 1),
 	}
 	births := newBirths()
@@ -108,9 +114,7 @@ func (l *Loop) Run(ctx context.Context) error {
 	// The election outlives the loop: the Lease is given up once nothing acts any more.
 	elected, resign := context.WithCancel(context.WithoutCancel(ctx))
 	defer resign()
-	if err := l.elect(elected, &background); err != nil {
-		return err
-	}
+	background.Go(func() { l.election.Run(elected, l.lead) })
 	for l.wait(ctx) {
 		started := time.Now()
 		l.round(ctx, &background, acting)
@@ -189,6 +193,15 @@ func (l *Loop) round(ctx context.Context, background *sync.WaitGroup, acting *ac
 	if again := acting.act(ctx, survey, plan); again {
 		l.markDirty()
 	}
+}
+
+// lead lets rounds act for as long as a term lasts.
+func (l *Loop) lead(term context.Context) {
+	l.term.Store(&term)
+	l.markDirty()
+	<-term.Done()
+	l.term.Store(nil)
+	l.markDirty()
 }
 
 // leading returns the context of the present leadership, nil if there is none.

@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/runcast/runcast/predictor"
+	"github.com/runcast/runcast/predictor/election"
 	"github.com/runcast/runcast/predictor/jobspec"
 	"github.com/runcast/runcast/scheduler"
 )
@@ -154,8 +155,8 @@ func TestNewChecksItsConfiguration(t *testing.T) {
 	for name, cfg := range map[string]Config{
 		"negative interval":       {MinInterval: -1},
 		"intervals exchanged":     {MinInterval: time.Minute},
-		"a Lease without name":    {Election: Election{Namespace: "n", Identity: "i"}},
-		"a Lease without replica": {Election: Election{Namespace: "n", Name: "l"}},
+		"a Lease without name":    {Election: election.Config{Namespace: "n", Identity: "i"}},
+		"a Lease without replica": {Election: election.Config{Namespace: "n", Name: "l"}},
 		"negative rate":           {NoticesPerSecond: -1},
 	} {
 		if _, err := New(cfg, s, nil, scheduler.DefaultPolicy(), quiet(), prometheus.NewRegistry()); err == nil {
