@@ -13,7 +13,7 @@ spec:
     matchLabels:
       {{- include "runcast.selector" . | nindent 6 }}
   policyTypes: [Ingress, Egress]
-  ingress: {{- if not (or .metrics .webhook .callers) }} []{{ end }}
+  ingress: {{- if not (or .metrics .webhook .callers .root.Values.networkPolicy.ingress) }} []{{ end }}
     {{- if .metrics }}
     - ports: [{port: metrics}]
       from: [{namespaceSelector: {}}] # Prometheus, wherever it is
@@ -29,6 +29,9 @@ spec:
             matchLabels:
               {{- include "runcast.selector" (dict "root" $.root "component" .) | nindent 14 }}
         {{- end }}
+    {{- end }}
+    {{- with .root.Values.networkPolicy.ingress }}
+    {{- toYaml . | nindent 4 }}
     {{- end }}
   egress:
     - ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
