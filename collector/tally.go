@@ -46,7 +46,7 @@ type tally struct {
 	jobs           *prometheus.CounterVec   // by outcome
 	wait, slowdown *prometheus.HistogramVec // of what succeeded
 	runs           *prometheus.CounterVec   // by target: with an estimate
-	within         *prometheus.CounterVec   // by target and quantile
+	within         *prometheus.CounterVec   // by target and level
 	ratio          *prometheus.HistogramVec // by target
 	runtimeError   *prometheus.CounterVec
 	byFamily       familyCounters
@@ -88,7 +88,7 @@ func newTally(reg prometheus.Registerer) *tally {
 			prometheus.ExponentialBuckets(1, 2, 12)),
 		runs: counter("runcast_served_runs_total", "Jobs that succeeded, of which this had been predicted: runtime or memory.", "target"),
 		within: counter("runcast_served_runs_within_total",
-			"Those of runcast_served_runs_total that stayed at or below a quantile they had been given: p50, p90.", "target", "quantile"),
+			"Those of runcast_served_runs_total that stayed at or below a quantile they had been given: p50, p90.", "target", "level"),
 		ratio: histogram("runcast_served_ratio", "What came, divided by the p50 that had been predicted of it: runtime or memory.",
 			[]float64{0.125, 0.25, 0.5, 0.8, 1, 1.25, 2, 4, 8}, "target"),
 		runtimeError: counter("runcast_served_runtime_error_seconds_total", "Sum of the absolute differences of runtimes from the p50 predicted."),
@@ -160,8 +160,8 @@ func (t *tally) measured(r *predictor.JobRecord) {
 func (t *tally) served(queue, target string, came, p50, p90 float64) {
 	t.runs.WithLabelValues(queue, target).Inc()
 	t.ratio.WithLabelValues(queue, target).Observe(came / max(p50, 1e-9))
-	for quantile, value := range map[string]float64{"p50": p50, "p90": p90} {
-		within := t.within.WithLabelValues(queue, target, quantile)
+	for level, value := range map[string]float64{"p50": p50, "p90": p90} {
+		within := t.within.WithLabelValues(queue, target, level)
 		if came <= value {
 			within.Inc()
 		}

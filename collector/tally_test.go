@@ -52,10 +52,10 @@ runcast_finished_jobs_total{outcome="oom_killed",queue="gpu"} 1
 runcast_finished_jobs_total{outcome="succeeded",queue="gpu"} 3
 runcast_served_runs_total{queue="gpu",target="memory"} 2
 runcast_served_runs_total{queue="gpu",target="runtime"} 2
-runcast_served_runs_within_total{quantile="p50",queue="gpu",target="memory"} 0
-runcast_served_runs_within_total{quantile="p50",queue="gpu",target="runtime"} 0
-runcast_served_runs_within_total{quantile="p90",queue="gpu",target="memory"} 0
-runcast_served_runs_within_total{quantile="p90",queue="gpu",target="runtime"} 2
+runcast_served_runs_within_total{level="p50",queue="gpu",target="memory"} 0
+runcast_served_runs_within_total{level="p50",queue="gpu",target="runtime"} 0
+runcast_served_runs_within_total{level="p90",queue="gpu",target="memory"} 0
+runcast_served_runs_within_total{level="p90",queue="gpu",target="runtime"} 2
 runcast_served_runtime_error_seconds_total{queue="gpu"} 240
 runcast_served_family_runtime_error_seconds_total{family="ml/CronJob/nightly"} 120
 runcast_served_family_runtime_error_seconds_total{family="ml/train"} 120

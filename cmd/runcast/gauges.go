@@ -46,12 +46,12 @@ func (p *process) storeGauges(s *store.Store) {
 		func() float64 { return unixSeconds(champion().Created) })
 	p.gauge("runcast_model_records", "Records that the model in service was trained on.", nil,
 		func() float64 { return float64(champion().Records) })
-	for quantile, of := range map[string]func(predictor.ModelInfo) float64{
+	for level, of := range map[string]func(predictor.ModelInfo) float64{
 		"p50": func(m predictor.ModelInfo) float64 { return m.PinballP50 },
 		"p90": func(m predictor.ModelInfo) float64 { return m.PinballP90 },
 	} {
 		p.gauge("runcast_model_pinball_loss_seconds", "Pinball loss of the model in service in its backtest, by quantile.",
-			prometheus.Labels{"quantile": quantile}, func() float64 { return of(champion()) })
+			prometheus.Labels{"level": level}, func() float64 { return of(champion()) })
 	}
 }
 

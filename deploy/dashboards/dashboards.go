@@ -63,15 +63,15 @@ func below(color string) Step               { return Step{nil, color} }
 
 // covered is the share of predictions that held over a window, by quantile.
 func covered(target, window string) string {
-	return `sum by (quantile) (increase(runcast_served_runs_within_total{target="` + target + `",queue=~"$queue"}[` + window + `]))
-  / ignoring (quantile) group_left sum(increase(runcast_served_runs_total{target="` + target + `",queue=~"$queue"}[` + window + `]))`
+	return `sum by (level) (increase(runcast_served_runs_within_total{target="` + target + `",queue=~"$queue"}[` + window + `]))
+  / ignoring (level) group_left sum(increase(runcast_served_runs_total{target="` + target + `",queue=~"$queue"}[` + window + `]))`
 }
 
 // foretold is the share of starts, or of ends, that came by what was foretold of them, by
 // quantile.
 func foretold(of string) string {
-	return `sum by (quantile) (increase(runcast_scheduler_etas_within_total{of="` + of + `",queue=~"$queue"}[$window]))
-  / ignoring (quantile) group_left sum(increase(runcast_scheduler_etas_total{of="` + of + `",queue=~"$queue"}[$window]))`
+	return `sum by (level) (increase(runcast_scheduler_etas_within_total{of="` + of + `",queue=~"$queue"}[$window]))
+  / ignoring (level) group_left sum(increase(runcast_scheduler_etas_total{of="` + of + `",queue=~"$queue"}[$window]))`
 }
 
 // withinTwo is the share of what came that was within a factor of two of its p50.
@@ -100,7 +100,7 @@ func overview() Dashboard {
 			{
 				Title: "Runtimes within their p90", Description: "90 % is right. Below 80 %, plans and reservations rest on too little, far above it on too much: see Accuracy.",
 				Kind: Stat, Unit: Share, Steps: []Step{below("red"), from(0.8, "orange"), from(0.86, "green"), from(0.96, "blue")},
-				Queries: []Query{{`sum(increase(runcast_served_runs_within_total{target="runtime",quantile="p90",queue=~"$queue"}[$__range]))
+				Queries: []Query{{`sum(increase(runcast_served_runs_within_total{target="runtime",level="p90",queue=~"$queue"}[$__range]))
   / sum(increase(runcast_served_runs_total{target="runtime",queue=~"$queue"}[$__range]))`, "covered"}},
 			},
 			{
@@ -153,12 +153,12 @@ func accuracy() Dashboard {
 			{
 				Title: "Runtimes within their quantiles, over the last $window", Description: "The p50 is to cover half of the runs, the p90 nine in ten.",
 				Kind: Lines, Unit: Share, Steps: []Step{from(0.5, "blue"), from(0.9, "blue")},
-				Queries: []Query{{covered("runtime", "$window"), "{{quantile}}"}},
+				Queries: []Query{{covered("runtime", "$window"), "{{level}}"}},
 			},
 			{
 				Title: "Memory peaks within their quantiles, over the last $window", Description: "As for runtimes.",
 				Kind: Lines, Unit: Share, Steps: []Step{from(0.5, "blue"), from(0.9, "blue")},
-				Queries: []Query{{covered("memory", "$window"), "{{quantile}}"}},
+				Queries: []Query{{covered("memory", "$window"), "{{level}}"}},
 			},
 			{
 				Title: "Within a factor of two of the p50, over the last $window", Kind: Lines, Unit: Share,
@@ -187,7 +187,7 @@ func accuracy() Dashboard {
 			},
 			{
 				Title: "Backtest of the model in service", Description: "Pinball loss on the newest part of the history, before the model had seen it.", Kind: Lines, Unit: Seconds,
-				Queries: []Query{{`max by (quantile) (runcast_model_pinball_loss_seconds)`, "{{quantile}}"}},
+				Queries: []Query{{`max by (level) (runcast_model_pinball_loss_seconds)`, "{{level}}"}},
 			},
 			{
 				Title: "Records the model was trained on", Kind: Lines, Unit: Count,
@@ -240,12 +240,12 @@ func queue() Dashboard {
 			{
 				Title: "Starts that came by their ETA, over the last $window", Description: "Of jobs that had to wait, against what was foretold first. The p50 is to hold for half of them, the p90 for nine in ten.",
 				Kind: Lines, Unit: Share, Steps: []Step{from(0.5, "blue"), from(0.9, "blue")},
-				Queries: []Query{{foretold("start"), "{{quantile}}"}},
+				Queries: []Query{{foretold("start"), "{{level}}"}},
 			},
 			{
 				Title: "Ends that came by their ETA, over the last $window", Description: "As for starts.",
 				Kind: Lines, Unit: Share, Steps: []Step{from(0.5, "blue"), from(0.9, "blue")},
-				Queries: []Query{{foretold("end"), "{{quantile}}"}},
+				Queries: []Query{{foretold("end"), "{{level}}"}},
 			},
 			{
 				Title: "Mean error of ETAs, by queue, over the last $window", Description: "Of the p50 that was foretold first. Compare it with how long jobs wait.", Kind: Lines, Unit: Seconds,

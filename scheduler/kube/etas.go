@@ -98,8 +98,8 @@ func (e *etas) count(queue, of string, said forecast, came time.Time) {
 	e.queues[queue] = true
 	e.metrics.etas.WithLabelValues(queue, of).Inc()
 	e.metrics.etaError.WithLabelValues(queue, of).Add(came.Sub(said.p50).Abs().Seconds())
-	for quantile, by := range map[string]time.Time{"p50": said.p50, "p90": said.p90} {
-		within := e.metrics.etasWithin.WithLabelValues(queue, of, quantile)
+	for level, by := range map[string]time.Time{"p50": said.p50, "p90": said.p90} {
+		within := e.metrics.etasWithin.WithLabelValues(queue, of, level)
 		if !came.After(by) {
 			within.Inc()
 		}

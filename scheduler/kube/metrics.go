@@ -47,7 +47,7 @@ type metrics struct {
 	apiErrors       *prometheus.CounterVec // by what was called
 
 	etas, etaError *prometheus.CounterVec // by queue and of what
-	etasWithin     *prometheus.CounterVec // by quantile, too
+	etasWithin     *prometheus.CounterVec // by level, too
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -79,7 +79,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		etas: prometheus.NewCounterVec(prometheus.CounterOpts(opts("etas_total",
 			"Starts and ends of jobs that had to wait, and had been foretold when first planned: start, or end of those that succeeded.")), []string{"queue", "of"}),
 		etasWithin: prometheus.NewCounterVec(prometheus.CounterOpts(opts("etas_within_total",
-			"Those of runcast_scheduler_etas_total that came by a quantile foretold: p50, p90.")), []string{"queue", "of", "quantile"}),
+			"Those of runcast_scheduler_etas_total that came by a quantile foretold: p50, p90.")), []string{"queue", "of", "level"}),
 		etaError: prometheus.NewCounterVec(prometheus.CounterOpts(opts("eta_error_seconds_total",
 			"Sum of the absolute differences of starts and ends from the p50 foretold.")), []string{"queue", "of"}),
 	}
