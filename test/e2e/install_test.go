@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
@@ -24,10 +26,12 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/restmapper"
@@ -50,6 +54,7 @@ func TestInstall(t *testing.T) {
 	}
 	w.namespace("queued", nil)
 	w.namespace(runcastNamespace, map[string]string{"pod-security.kubernetes.io/enforce": "restricted"})
+	w.addOptionalTypes()
 	i := &installation{world: w, vpa: newAutoscaler(w)}
 	for _, story := range []struct {
 		name string
@@ -58,8 +63,10 @@ func TestInstall(t *testing.T) {
 		{"the API server takes every manifest", validManifests},
 		{"all components do their work as their service accounts", componentsWork},
 		{"nobody may do more than its part", leastPrivilege},
+		{"what cannot be sized is told why", unsizeable},
 		{"strangers are refused", strangers},
 		{"every panel and every rule has data", everyQueryAnswers},
+		{"metrics keep to the conventions", conventionalMetrics},
 		{"a dead scheduler holds no job", nothingHeld},
 		{"upgrade and rollback keep the store and the certificates", keeps},
 		{"one pod has the rights of all", onePod},
@@ -95,6 +102,7 @@ type installation struct {
 	*world
 	vpa       *autoscaler
 	processes []string // names of those that were run
+	secrets   []string // tokens, which no log may have
 }
 
 // helm runs helm as the administrator.
@@ -118,13 +126,10 @@ func (i *installation) values(more ...string) []string {
 	set := append([]string{
 		"config.prometheus.url=" + i.PrometheusURL(), "config.prometheus.scrape_interval=2s",
 		"config.collector.lag=5s", "config.collector.history_lag=" + historyLag.String(), "config.collector.backfill=1h",
-		"config.scheduler.replan=2s", "config.train.every=1h",
+		"config.scheduler.replan=2s", "config.recommender.interval=5s", "config.train.every=1h",
 	}, more...)
 	return []string{"--set=" + strings.Join(set, ",")}
 }
-
-// foreign are the groups whose kinds are optional.
-var foreign = []string{"monitoring.coreos.com", "cert-manager.io"}
 
 // validManifests has the API server validate what the chart renders, unknown fields
 // included, and the pods against the Pod Security Standard.
@@ -152,9 +157,7 @@ func validManifests(i *installation) {
 			}
 			kind := object.GroupVersionKind()
 			mapping, err := mapper.RESTMapping(kind.GroupKind(), kind.Version)
-			if meta.IsNoMatchError(err) && slices.Contains(foreign, kind.Group) {
-				continue
-			} else if err != nil {
+			if err != nil {
 				i.Errorf("%s: %s %s: %v", file, kind.Kind, object.GetName(), err)
 				continue
 			}
@@ -241,11 +244,7 @@ func componentsWork(i *installation) {
 	i.vpa.cronJob("nightly")
 	i.vpa.create("batch/v1", "CronJob", "nightly", "runcast")
 	i.poll("the recommender to have its say", 30*time.Second, func() error {
-		o, err := i.vpa.objects.Get(i.ctx, "nightly", metav1.GetOptions{})
-		if err != nil {
-			return err
-		}
-		conditions, _, err := unstructured.NestedSlice(o.Object, "status", "conditions")
+		conditions, err := i.vpa.conditions("nightly")
 		if err == nil && len(conditions) == 0 {
 			err = errors.New("no condition")
 		}
@@ -408,8 +407,40 @@ func leastPrivilege(i *installation) {
 	}
 }
 
+// unsizeable are VerticalPodAutoscalers that nothing can be recommended for, or not yet:
+// the recommender, as its service account, says so in a condition.
+func unsizeable(i *installation) {
+	i.vpa.deployment("young")
+	idle := i.vpa.deployment("idle")
+	none := []byte(`{"spec":{"replicas":0}}`)
+	if _, err := i.Client().AppsV1().Deployments("default").Patch(i.ctx, idle.Name, types.MergePatchType, none, metav1.PatchOptions{}); err != nil {
+		i.Fatal(err)
+	}
+	i.addFleet("fleet", "app=young")
+	i.vpa.create("apps/v1", "Deployment", "gone", "runcast")
+	i.vpa.create("apps/v1", "Deployment", "idle", "runcast")
+	i.vpa.create("apps/v1", "Deployment", "young", "runcast")
+	i.vpa.create("test.runcast.dev/v1", "Fleet", "fleet", "runcast")
+	for name, want := range map[string]string{
+		"gone":  "ConfigUnsupported: Deployment default/gone does not exist",
+		"idle":  "NoPodsMatched: no pods match the selector of Deployment default/idle: app=idle",
+		"young": "LowConfidence: Prometheus knows no whole interval of its pods' use yet",
+		"fleet": "LowConfidence: Prometheus knows no whole interval of its pods' use yet",
+	} {
+		i.poll("a condition of "+name, 90*time.Second, func() error {
+			conditions, err := i.vpa.conditions(name)
+			if err == nil && !slices.Contains(conditions, want) {
+				err = fmt.Errorf("%q, want %q", conditions, want)
+			}
+			return err
+		})
+	}
+}
+
 // strangers call the components, and are refused, each in its own way.
 func strangers(i *installation) {
+	i.addUser("ann", "queued")
+	ann := i.dialAs("ann", "scheduler-0")
 	train := i.dialAs("runcast-train", "collector")
 	scheduler := i.dialAs("runcast-scheduler", "collector")
 	for _, tt := range []struct {
@@ -436,6 +467,16 @@ func strangers(i *installation) {
 			_, err := i.dialAs("runcast-train", "scheduler-0").Queue().Waiting(i.ctx, "queued")
 			return err
 		}, codes.PermissionDenied},
+		{"the scheduler's pod looks at its own queue, as helm's notes have it", func() error {
+			_, err := i.dialAs("runcast-scheduler", "scheduler-0").Queue().Waiting(i.ctx, "")
+			return err
+		}, codes.OK},
+		{"a user looks at her own jobs", func() error { _, err := ann.Queue().Waiting(i.ctx, "queued"); return err }, codes.OK},
+		{"at another namespace's", func() error { _, err := ann.Queue().Waiting(i.ctx, "default"); return err }, codes.PermissionDenied},
+		{"at everyone's", func() error { _, err := ann.Queue().Waiting(i.ctx, ""); return err }, codes.PermissionDenied},
+		{"a user publishes a model", func() error {
+			return i.dialAs("ann", "collector").Models().Publish(i.ctx, predictor.ModelInfo{Version: "m"}, strings.NewReader("model"))
+		}, codes.PermissionDenied},
 	} {
 		if err := tt.call(); status.Code(err) != tt.want {
 			i.Errorf("%s: %v, want %v", tt.what, err, tt.want)
@@ -443,6 +484,46 @@ func strangers(i *installation) {
 	}
 	if _, err := train.Models().Champion(i.ctx); err != nil {
 		i.Errorf("the collector does not serve any more: %v", err)
+	}
+	if n, err := i.metric("collector", `runcast_rpc_requests_total{code="PermissionDenied",method="ModelService/PublishModel"}`); err != nil || n != 2 {
+		i.Errorf("%g refused publications are counted, %v; want 2", n, err)
+	}
+	if log := i.log("collector"); !strings.Contains(log, "system:serviceaccount:"+runcastNamespace+":ann may not create models.runcast.dev") {
+		i.Error("the collector's log does not name who was refused what")
+	}
+}
+
+// addUser makes a service account that may view a namespace.
+func (i *installation) addUser(name, namespace string) {
+	i.Helper()
+	if _, err := i.Client().CoreV1().ServiceAccounts(runcastNamespace).Create(i.ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{}); err != nil {
+		i.Fatal(err)
+	}
+	if _, err := i.Client().RbacV1().RoleBindings(namespace).Create(i.ctx, &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: runcastNamespace, Name: name}},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "view"},
+	}, metav1.CreateOptions{}); err != nil {
+		i.Fatal(err)
+	}
+}
+
+// conventionalMetrics holds the metrics of all processes to Prometheus' conventions.
+func conventionalMetrics(i *installation) {
+	for _, name := range i.processes {
+		resp, err := http.Get("http://" + i.address[name+"/http"] + "/metrics")
+		if err != nil {
+			i.Fatal(err)
+		}
+		problems, err := promlint.New(resp.Body).Lint()
+		if err = errors.Join(err, resp.Body.Close()); err != nil {
+			i.Fatal(err)
+		}
+		for _, p := range problems {
+			if strings.HasPrefix(p.Metric, "runcast_") {
+				i.Errorf("%s: %s: %s", name, p.Metric, p.Text)
+			}
+		}
 	}
 }
 
@@ -471,6 +552,13 @@ func keeps(i *installation) {
 	before := i.kept()
 	i.helm(append([]string{"upgrade", "runcast", chart}, i.values("predictor.replicas=3", "log.level=debug")...)...)
 	upgraded := i.kept()
+	notes := i.helm(append([]string{"upgrade", "runcast", chart}, i.values("scheduler.webhook.enabled=false")...)...)
+	if _, err := i.Client().AdmissionregistrationV1().MutatingWebhookConfigurations().Get(i.ctx, "runcast", metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+		i.Errorf("the webhook is left: %v", err)
+	}
+	if !strings.Contains(notes, "and have to be created with suspend: true, for there is no webhook") {
+		i.Errorf("helm does not say what follows from having no webhook:\n%s", notes)
+	}
 	i.helm("rollback", "runcast", "1")
 	if rolled := i.kept(); upgraded != before || rolled != before {
 		i.Errorf("%s\nupgraded: %s\nrolled back: %s", before, upgraded, rolled)
@@ -667,6 +755,7 @@ func (i *installation) token(account string, audience ...string) string {
 	if err != nil {
 		i.Fatal(err)
 	}
+	i.secrets = append(i.secrets, token.Status.Token)
 	return token.Status.Token
 }
 
@@ -733,7 +822,18 @@ func (i *installation) dialWith(caller, token, name string) *rpc.Client {
 	return c
 }
 
-// nothingForbidden reads from the API server's metrics that it refused nobody.
+// log is what a process has logged.
+func (i *installation) log(name string) string {
+	i.Helper()
+	log, err := os.ReadFile(filepath.Join(i.Dir, name+".log"))
+	if err != nil {
+		i.Fatal(err)
+	}
+	return string(log)
+}
+
+// nothingForbidden reads from the API server's metrics that it refused nobody, and in the
+// logs that no process was, nor told a secret.
 func (i *installation) nothingForbidden() {
 	i.Helper()
 	metrics, err := i.Client().Discovery().RESTClient().Get().AbsPath("/metrics").DoRaw(i.ctx)
@@ -746,11 +846,11 @@ func (i *installation) nothingForbidden() {
 		}
 	}
 	for _, name := range i.processes {
-		log, err := os.ReadFile(filepath.Join(i.Dir, name+".log"))
-		if err != nil {
-			i.Fatal(err)
+		log := i.log(name)
+		if slices.ContainsFunc(append(i.secrets, "PRIVATE KEY"), func(s string) bool { return strings.Contains(log, s) }) {
+			i.Errorf("%s has logged a secret", name)
 		}
-		for line := range strings.Lines(string(log)) {
+		for line := range strings.Lines(log) {
 			// Whom it refuses itself it logs as msg=rpc.
 			if strings.Contains(strings.ToLower(line), "forbidden") && !strings.Contains(line, `"msg":"rpc"`) {
 				i.Errorf("%s was forbidden something: %s", name, line)

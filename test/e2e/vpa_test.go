@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -12,7 +11,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/big"
 	"net"
@@ -33,7 +31,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/dynamic"
 
 	"github.com/runcast/runcast/predictor"
@@ -224,18 +221,7 @@ func newAutoscaler(w *world) *autoscaler {
 	if err != nil {
 		v.Fatal(err)
 	}
-	crds := client.Resource(schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"})
-	for docs := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096); ; {
-		var crd unstructured.Unstructured
-		if err := docs.Decode(&crd); errors.Is(err, io.EOF) {
-			break
-		} else if err != nil {
-			v.Fatal(err)
-		}
-		if _, err := crds.Create(v.ctx, &crd, metav1.CreateOptions{}); err != nil {
-			v.Fatal(err)
-		}
-	}
+	v.addTypes(string(text))
 	v.poll("the VPA's types", 20*time.Second, func() error {
 		_, err := v.objects.List(v.ctx, metav1.ListOptions{})
 		return err
@@ -380,31 +366,48 @@ func (v *autoscaler) create(apiVersion, kind, name, by string) {
 	}
 }
 
-// recommended is the target of the one container; the error says what there is instead.
-func (v *autoscaler) recommended(name string) (corev1.ResourceList, error) {
+// A vpaStatus is what a recommender says.
+type vpaStatus struct {
+	Recommendation struct {
+		ContainerRecommendations []struct{ Target corev1.ResourceList }
+	}
+	Conditions []metav1.Condition
+}
+
+func (v *autoscaler) status(name string) (s vpaStatus, err error) {
 	o, err := v.objects.Get(v.ctx, name, metav1.GetOptions{})
 	if err != nil {
-		return nil, err
-	}
-	var status struct {
-		Status struct {
-			Recommendation struct {
-				ContainerRecommendations []struct{ Target corev1.ResourceList }
-			}
-			Conditions []metav1.Condition
-		}
+		return s, err
 	}
 	text, err := o.MarshalJSON()
-	if err == nil {
-		err = json.Unmarshal(text, &status)
+	if err != nil {
+		return s, err
 	}
-	if err == nil && len(status.Status.Recommendation.ContainerRecommendations) != 1 {
-		err = fmt.Errorf("conditions %v", status.Status.Conditions)
+	err = json.Unmarshal(text, &struct{ Status *vpaStatus }{&s})
+	return s, err
+}
+
+// recommended is the target of the one container; the error says what there is instead.
+func (v *autoscaler) recommended(name string) (corev1.ResourceList, error) {
+	s, err := v.status(name)
+	if err == nil && len(s.Recommendation.ContainerRecommendations) != 1 {
+		err = fmt.Errorf("conditions %v", s.Conditions)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return status.Status.Recommendation.ContainerRecommendations[0].Target, nil
+	return s.Recommendation.ContainerRecommendations[0].Target, nil
+}
+
+// conditions are those that hold, with their messages.
+func (v *autoscaler) conditions(name string) (all []string, err error) {
+	s, err := v.status(name)
+	for _, c := range s.Conditions {
+		if c.Status == metav1.ConditionTrue {
+			all = append(all, c.Type+": "+c.Message)
+		}
+	}
+	return all, err
 }
 
 // writers are the field managers that have written an object's status.
