@@ -33,6 +33,7 @@ func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 // unary runs every unary call: a panic becomes an error, an error a status, and
 // both are logged and counted.
 func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
+	seen(ctx)
 	start := time.Now()
 	defer func() {
 		if p := recover(); p != nil {
@@ -56,6 +57,7 @@ func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 
 // stream does the same for streams, and ends the watches when the server stops.
 func (s *Server) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
+	seen(stream.Context())
 	start := time.Now()
 	defer func() {
 		if p := recover(); p != nil {
@@ -89,15 +91,21 @@ func (s *watchStream) Context() context.Context { return s.ctx }
 // conclude logs and counts a call and returns its error as a status.
 func (s *Server) conclude(ctx context.Context, method string, start time.Time, err error) error {
 	st := toStatus(err)
-	s.metrics.requests.WithLabelValues(methodLabel(method), st.Code().String()).Inc()
 	level := slog.LevelDebug
 	var undecided *undecidedError
 	switch code := st.Code(); {
 	case code == codes.Internal, code == codes.Unknown, code == codes.DataLoss, errors.As(err, &undecided): // somebody has to look at it
 		level = slog.LevelError
-	case code == codes.Unauthenticated, code == codes.PermissionDenied:
+	case code == codes.Unauthenticated, code == codes.PermissionDenied, code == codes.InvalidArgument, code == codes.ResourceExhausted:
 		level = slog.LevelWarn
 	}
+	s.report(ctx, method, start, st, err, level)
+	return st.Err()
+}
+
+// report logs and counts a call.
+func (s *Server) report(ctx context.Context, method string, start time.Time, st *status.Status, err error, level slog.Level) {
+	s.metrics.requests.WithLabelValues(methodLabel(method), st.Code().String()).Inc()
 	if s.log.Enabled(ctx, level) {
 		attrs := []slog.Attr{
 			slog.String("method", methodLabel(method)),
@@ -116,5 +124,4 @@ func (s *Server) conclude(ctx context.Context, method string, start time.Time, e
 		}
 		s.log.LogAttrs(ctx, level, "rpc", attrs...)
 	}
-	return st.Err()
 }

@@ -127,6 +127,7 @@ func NewServer(config ServerConfig, log *slog.Logger, reg prometheus.Registerer)
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.grpc = grpc.NewServer(
 		grpc.Creds(transport),
+		grpc.StatsHandler(refusals{s}),
 		grpc.UnaryInterceptor(s.unary),
 		grpc.StreamInterceptor(s.stream),
 		grpc.MaxRecvMsgSize(config.MaxReceiveBytes),

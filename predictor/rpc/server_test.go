@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -174,6 +176,7 @@ func TestTooLargeMessages(t *testing.T) {
 		t.Errorf("a large request: %v", err)
 	}
 	l.mustEstimate(t)
+	l.wantRefusal(t, "PredictorService/PredictBatch", codes.ResourceExhausted)
 
 	l = newLink(t, func(s *Server) { s.RegisterEstimator(&oracle{}) }, func(c *linkConfig) { c.server.MaxSendBytes = 1 << 10 })
 	if _, err := l.Estimator().Estimate(t.Context(), jobs); status.Code(err) != codes.ResourceExhausted {
@@ -208,8 +211,25 @@ func TestMalformedMessages(t *testing.T) {
 		if status.Code(err) != codes.Internal || !strings.Contains(err.Error(), "unmarshal") { // as gRPC has it
 			t.Errorf("%s: %v", method, err)
 		}
+		l.wantRefusal(t, methodLabel(method), codes.Internal)
 	}
 	l.mustEstimate(t)
+}
+
+// wantRefusal waits until a call of a method that ended with a code is counted, and logged
+// as a warning or worse: the server does so after it has answered.
+func (l *link) wantRefusal(t *testing.T, method string, code codes.Code) {
+	t.Helper()
+	said := regexp.MustCompile(fmt.Sprintf("level=(WARN|ERROR) msg=rpc method=%s code=%s", method, code))
+	var counted float64
+	for range 10_000 {
+		counted = testutil.ToFloat64(l.server.metrics.requests.WithLabelValues(method, code.String()))
+		if counted == 1 && said.MatchString(l.log.String()) {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Errorf("%s: %v calls with code %v are counted, want 1; the log:\n%s", method, counted, code, l.log)
 }
 
 // methods yields the full names of our methods.
