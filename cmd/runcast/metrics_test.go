@@ -22,7 +22,7 @@ page. Names that end in ` + "`_total`" + ` are counters. Durations are in second
 
 A label ` + "`queue`" + ` has at most a hundred values; the jobs of further queues count as ` + "`other`" + `, those
 without one as ` + "`none`" + `. So has a label ` + "`family`" + `, which is the namespace and the annotation
-` + "`runcast.dev/job-family`" + ` of a job, or else its controller: ` + "`ml/CronJob/nightly`" + `.
+` + "`runcast.dev/job-family`" + ` of a job, or else its controller: ` + "`ml/CronJob/nightly`" + `; and so has a label ` + "`resource`" + `.
 `
 
 var descPattern = regexp.MustCompile(`fqName: "([^"]*)", help: "((?:[^"\\]|\\.)*)", unit: "[^"]*", constLabels: \{([^}]*)\}, variableLabels: \{([^}]*)\}`)

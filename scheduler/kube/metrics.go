@@ -12,7 +12,7 @@ import (
 )
 
 // maxQueues bounds the queues that have series of their own; the jobs of all others
-// count as otherQueue's.
+// count as otherQueue's. It bounds resources as well.
 const (
 	maxQueues  = 100
 	otherQueue = "other"
@@ -116,7 +116,7 @@ func (m *metrics) waiting(jobs []*pending) {
 		queues[p.facts.spec.Queue]++
 		from[p.from]++
 	}
-	m.queues = setByQueue(m.pending, queues)
+	m.queues = setLargest(m.pending, queues)
 	for f, n := range from {
 		m.runtimes.WithLabelValues(f).Set(float64(n))
 	}
@@ -128,30 +128,31 @@ func (m *metrics) load(l predictor.QueueLoad) {
 	for _, s := range l.Shares {
 		shares[s.Queue] = s.Share
 	}
-	setByQueue(m.shares, shares)
-	m.unserved.Reset()
-	m.unserved.WithLabelValues(pods).Set(0) // says that there is none
+	setLargest(m.shares, shares)
+	unserved := map[string]float64{pods: 0} // says that there is none
 	for _, d := range l.Unserved {
-		m.unserved.WithLabelValues(pods).Add(float64(d.Pods))
+		unserved[pods] += float64(d.Pods)
 		for resource, amount := range d.Request {
-			m.unserved.WithLabelValues(resource).Add(amount * float64(d.Pods))
+			unserved[resource] += amount * float64(d.Pods)
 		}
 	}
+	setLargest(m.unserved, unserved)
 }
 
-// setByQueue sets a gauge for each queue, and returns those that have a series of their
-// own. Users name queues: those of the largest values have one, the others are added up.
-func setByQueue(gauge *prometheus.GaugeVec, values map[string]float64) (own []string) {
+// setLargest sets a gauge by its one label, and returns the values of that which have a
+// series of their own. Users name queues, and what they ask for: those of the largest
+// values have one, the others are added up.
+func setLargest(gauge *prometheus.GaugeVec, values map[string]float64) (own []string) {
 	names := slices.SortedFunc(maps.Keys(values), func(a, b string) int {
 		return cmp.Or(cmp.Compare(values[b], values[a]), cmp.Compare(a, b))
 	})
 	own = names[:min(len(names), maxQueues)]
 	gauge.Reset()
-	for _, queue := range own {
-		gauge.WithLabelValues(queue).Set(values[queue])
+	for _, name := range own {
+		gauge.WithLabelValues(name).Set(values[name])
 	}
-	for _, queue := range names[len(own):] {
-		gauge.WithLabelValues(otherQueue).Add(values[queue])
+	for _, name := range names[len(own):] {
+		gauge.WithLabelValues(otherQueue).Add(values[name])
 	}
 	return own
 }

@@ -48,3 +48,28 @@ func TestPendingJobsAreBounded(t *testing.T) {
 		t.Errorf("then %d series, want %d", n, maxQueues+1)
 	}
 }
+
+// Nor do the resources that users make up make ever more series.
+func TestUnservedIsBounded(t *testing.T) {
+	m, err := newMetrics(prometheus.NewPedanticRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var load predictor.QueueLoad
+	for i := range 3 * maxQueues {
+		load.Unserved = append(load.Unserved, predictor.Demand{Pods: 2, Request: map[string]float64{"cpu": 4, fmt.Sprint("example.com/", i): 1}})
+	}
+	m.load(load)
+	if n := testutil.CollectAndCount(m.unserved); n != maxQueues+1 {
+		t.Errorf("%d series, want %d", n, maxQueues+1)
+	}
+	for resource, want := range map[string]float64{pods: 6 * maxQueues, "cpu": 24 * maxQueues} {
+		if got := testutil.ToFloat64(m.unserved.WithLabelValues(resource)); got != want {
+			t.Errorf("%v of %s, want %v", got, resource, want)
+		}
+	}
+	m.load(predictor.QueueLoad{})
+	if n := testutil.CollectAndCount(m.unserved); n != 1 || testutil.ToFloat64(m.unserved.WithLabelValues(pods)) != 0 {
+		t.Errorf("then %d series, want that of no pods", n)
+	}
+}
