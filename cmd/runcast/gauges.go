@@ -50,7 +50,7 @@ func (p *process) storeGauges(s *store.Store) {
 		"p50": func(m predictor.ModelInfo) float64 { return m.PinballP50 },
 		"p90": func(m predictor.ModelInfo) float64 { return m.PinballP90 },
 	} {
-		p.gauge("runcast_model_pinball_loss_seconds", "Pinball loss of the model in service in its backtest, by quantile.",
+		p.gauge("runcast_model_pinball_loss_seconds", "Pinball loss of the model in service in its backtest, by level: p50, p90.",
 			prometheus.Labels{"level": level}, func() float64 { return of(champion()) })
 	}
 }
