@@ -33,8 +33,8 @@ type Policy struct {
 	// is. With 0 none is. At least 0.
 	FirmWithin time.Duration
 	// DeadlineReservations is how many jobs with a deadline, earliest deadline
-	// first within each tier, get a reservation of their own that still meets it;
-	// reservations that are kept count. At least 0.
+	// first within each tier, get a reservation of their own that still meets it, or is
+	// likely to; reservations that are kept count. At least 0.
 	DeadlineReservations int
 	// LargeShare is the part of the largest node from which a pod counts as
 	// large: large pods go to the roomiest nodes, smaller ones to the tightest.
@@ -47,10 +47,11 @@ type Policy struct {
 	// looks at one node; what it does not reach is foretold as if the cluster were
 	// one machine (see forecast.go). 0 forecasts only what starts now. At least 0.
 	ForecastEffort int
-	// Search is how many other orders are tried, each planned with in full; one is kept
-	// if all that waits waits less with it, really (see search.go). Only jobs of a tier
+	// Search is how many other orders are tried at most, each planned with in full; one is
+	// kept if all that waits waits less with it, really (see search.go). Only jobs of a tier
 	// change places that are neither overdue nor of unknown runtime. With 20, mean flow on
-	// KTH-SP2 is 12,920 s with the model's estimates, 13,555 s without. At least 0.
+	// KTH-SP2 is 12,963 s with the model's estimates, 13,555 s without; on nodes of many
+	// resources it was longer, not shorter. At least 0.
 	Search int
 }
 

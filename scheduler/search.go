@@ -30,8 +30,8 @@ const (
 	worthwhile = 0.01
 	// searchDepth is how many of the first jobs of a tier are moved.
 	searchDepth = 32
-	// searchPatience is after how many moves in a row that brought nothing the search ends.
-	// 4 lose some of the gain on KTH-SP2 and LANL-CM5, 10 and 17 bring none on top.
+	// searchPatience is after how many orders in a row that brought nothing the search ends:
+	// 4 lose some of the gain on KTH-SP2 and LANL-CM5, 10 and 20 bring none on top.
 	searchPatience = 6
 )
 
@@ -51,14 +51,17 @@ func (pl *planner) search() *planner {
 	effort -= spent
 	best := pl
 	random := rand.New(rand.NewPCG(1, uint64(len(pl.jobs))))
-	idle := 0 // moves since one was for the better
+	idle := 0 // orders since one was for the better
 	for n := 0; n < pl.policy.Search && idle < searchPatience && effort > 0; n++ {
 		jobs := slices.Clone(best.jobs)
 		if n < len(searchExponents) {
 			pl.sortBySize(jobs, searchExponents[n])
 		} else {
 			moveOne(jobs, random)
-			idle++
+		}
+		idle++
+		if slices.Equal(jobs, best.jobs) {
+			continue
 		}
 		other := pl.inOrder(jobs)
 		other.trial = true
