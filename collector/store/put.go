@@ -120,7 +120,7 @@ func putAll(tx *bbolt.Tx, records []predictor.JobRecord) (int, error) {
 		id := []byte(r.ID)
 		if finished := ids.Get(id); finished != nil {
 			key := append(bytes.Clone(finished), id...)
-			at := sequenceKey(0)
+			var at []byte
 			if old, err := decode(key, byTime.Get(key)); err != nil { // damaged: any record is better
 				at = findSequence(bySequence, key)
 			} else if !better(&r, &old.JobRecord) {

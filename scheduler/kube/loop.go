@@ -200,7 +200,7 @@ func (l *Loop) lead(term context.Context) {
 	l.term.Store(&term)
 	l.markDirty()
 	<-term.Done()
-	l.term.Store(nil)
+	l.term.Store(nil) //nolint:contextcheck // there is none to act with
 	l.markDirty()
 }
 
