@@ -235,7 +235,7 @@ func TestJob(t *testing.T) {
 				Limits: []corev1.LimitRangeItem{{Type: corev1.LimitTypeContainer, Max: quantities(most, "")}},
 			}}
 		}
-		w := newWorld(t, job, node("big", "12", "16Gi"), ranges("ml", "2500m"), ranges("other", "1"))
+		w := newWorld(t, job, node("big", "12", "24Gi"), ranges("ml", "2500m"), ranges("other", "1"))
 		w.estimate, w.most = warm, quantities("", "1792Mi")
 		w.create(vpaFor("once", "batch/v1", "Job", "once"))
 		w.start()
