@@ -58,6 +58,11 @@ type demo struct {
 	dir  string
 	src  *rand.Rand
 	days int
+	// queues is how many are played. One alone would tell little: how much better an order
+	// is depends on who comes.
+	queues int
+	// keep names the store's file; empty for one that is removed at the end.
+	keep string
 	// terminal is set if out is one.
 	terminal bool
 
@@ -66,7 +71,7 @@ type demo struct {
 	client *rpc.Client
 }
 
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("runcast-demo", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	days := flags.Int("days", 30, "length of the made-up history")
@@ -79,27 +84,39 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if *days < 1 || *days > 60 || flags.NArg() > 0 {
 		return errors.New("usage: runcast-demo [-days 1..60] [-seed N] [-keep FILE] [-v]")
 	}
-	dir, err := os.MkdirTemp("", "runcast-demo-")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	level := slog.LevelError
 	if *verbose {
 		level = slog.LevelInfo
 	}
 	d := &demo{
-		out: stdout, dir: dir, days: *days, src: rand.New(rand.NewPCG(*seed, 0)),
+		out: stdout, days: *days, queues: 8, keep: *keep, src: rand.New(rand.NewPCG(*seed, 0)),
 		log: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level})),
 	}
 	if f, ok := stdout.(*os.File); ok {
 		info, err := f.Stat()
 		d.terminal = err == nil && info.Mode()&os.ModeCharDevice != 0
 	}
-	if d.store, err = store.Open(cmp.Or(*keep, filepath.Join(dir, "runcast.bolt")), store.Options{}); err != nil {
+	return d.show(ctx)
+}
+
+// show runs the demo, step by step.
+func (d *demo) show(ctx context.Context) (err error) {
+	if _, err := os.Lstat(d.keep); d.keep != "" && err == nil {
+		return fmt.Errorf("%s is there already: what is made up would be mixed with what is in it", d.keep)
+	}
+	if d.dir, err = os.MkdirTemp("", "runcast-demo-"); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, d.store.Close()) }()
+	defer func() { err = errors.Join(err, os.RemoveAll(d.dir)) }()
+	if d.store, err = store.Open(cmp.Or(d.keep, filepath.Join(d.dir, "runcast.bolt")), store.Options{}); err != nil {
+		return err
+	}
+	defer func() {
+		err = errors.Join(err, d.store.Close())
+		if err != nil && d.keep != "" {
+			err = errors.Join(err, os.Remove(d.keep)) // half a history is none
+		}
+	}()
 
 	d.introduce()
 	if err := d.learn(ctx); err != nil {
@@ -109,11 +126,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		return err
 	}
 	return d.serve(ctx, func(ctx context.Context) error {
-		queue := d.queue()
-		if err := d.predict(ctx, queue); err != nil {
+		queues := d.drawQueues()
+		if err := d.predict(ctx, slices.Concat(queues...)); err != nil {
 			return err
 		}
-		if err := d.schedule(ctx, queue); err != nil {
+		if err := d.schedule(ctx, queues); err != nil {
 			return err
 		}
 		d.conclude()
