@@ -2,7 +2,7 @@
 // cluster's jobs is exposed as Prometheus would have scraped it; the real
 // collector reads it with the real PromQL engine into a real store, the real
 // trainer fits a model, the real predictor serves it over gRPC, and the real
-// planner puts a queue of new jobs in order, in simulated time.
+// planner puts queues of new jobs in order, in simulated time.
 package main
 
 import (

@@ -2,14 +2,16 @@ package page
 
 import (
 	"fmt"
+	"math"
 	"time"
 )
 
-// Percent writes a share so that small ones and those close to all remain apart.
+// Percent writes a share so that small ones and those close to all remain apart, from
+// a hundredth of a percent on.
 func Percent(share float64) string {
 	switch p := 100 * share; {
-	case p == 0 || p == 100:
-		return fmt.Sprintf("%.0f %%", p)
+	case math.Abs(p) < 0.005 || math.Abs(p-100) < 0.005:
+		return fmt.Sprintf("%.0f %%", math.Abs(p)) // no -0
 	case p < 1 || p > 99:
 		return fmt.Sprintf("%.2f %%", p)
 	case p < 10:

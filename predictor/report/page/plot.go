@@ -154,7 +154,10 @@ const barWidth, barStep = 190, 40
 // that the others can be told apart.
 func NewBars(rows []Bar, amounts []float64) Bars {
 	const farBeyond = 2.5
-	most := min(amounts[len(amounts)-1], farBeyond*amounts[len(amounts)/2])
+	most := amounts[len(amounts)-1]
+	if middle := amounts[len(amounts)/2]; middle > 0 {
+		most = min(most, farBeyond*middle)
+	}
 	for _, row := range rows {
 		most = max(most, min(row.High, 1.3*most)) // intervals as far as that is no great loss
 	}

@@ -21,7 +21,6 @@ type gantt struct {
 }
 
 type panel struct {
-	X     int
 	Label string
 	Wait  string // mean, of these jobs
 	Ticks []page.Tick
@@ -37,10 +36,10 @@ type ganttRow struct {
 
 // Sizes in pixels.
 const (
-	ganttWidth, ganttGap = 490, 20
-	ganttTop             = 26
-	ganttStep            = 8.0
-	ganttJobs            = 45
+	ganttWidth = 490
+	ganttTop   = 26
+	ganttStep  = 8.0
+	ganttJobs  = 45
 )
 
 // newGantt shows the stretch of jobs that waited longest in all, under the first policy.
@@ -59,8 +58,8 @@ func newGantt(first, ours *Run) *gantt {
 	scale := page.Scale{High: length.Seconds(), To: ganttWidth}
 	g := &gantt{Jobs: n, Day: begin.UTC().Format("2 Jan 2006 15:04"), Bottom: ganttTop + int(ganttStep)*n}
 	g.Height = g.Bottom + 22
-	for i, r := range []*Run{first, ours} {
-		p := panel{X: i * (ganttWidth + ganttGap), Label: r.Label}
+	for _, r := range []*Run{first, ours} {
+		p := panel{Label: r.Label}
 		var wait time.Duration
 		for k, e := range r.Schedule[from : from+n] {
 			wait += e.Wait() / time.Duration(n)

@@ -223,14 +223,12 @@ func clock(from, to time.Time, n int) []moment {
 			break
 		}
 	}
-	format := "15:04"
-	if step >= 24*time.Hour {
-		format = "2 Jan"
-	} else if to.Sub(from) > 24*time.Hour {
-		format = "2 Jan 15:04"
-	}
 	var all []moment
 	for t := from.UTC().Truncate(step).Add(step); t.Before(to); t = t.Add(step) {
+		format := "15:04"
+		if midnight := t.Truncate(24 * time.Hour).Equal(t); midnight && to.Sub(from) > 24*time.Hour {
+			format = "2 Jan"
+		}
 		all = append(all, moment{t, t.Format(format)})
 	}
 	return all
