@@ -36,7 +36,8 @@ would have said:
   key_median  median of the last ten finished runs of the same user and name
   hierarchy   median of the last sixteen of the finest group, capped at the limit
 
-and what lies within reach:
+where a job's name is its family, else its owner, else its own without the suffix
+that Kubernetes generates; and what lies within reach:
 
   hindsight   the best constants of the finest group of at least ten judged jobs,
               chosen with all that came of them known

@@ -52,7 +52,7 @@ func partsOf(s *predictor.JobSpec) (hashes [numParts]hash, present part) {
 	_, value := subject(s)
 	h := fnvOffset
 	set(who, s.Namespace != "" || s.User != "", h.text(s.Namespace).text(s.User))
-	set(what, value != "", h.text(value))
+	set(what, value != "", h.text(RunName(s)))
 	template := Template(value)
 	start := Stem(template)
 	set(kind, value != "", h.text(template))

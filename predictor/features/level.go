@@ -14,9 +14,9 @@ type part uint16
 
 const (
 	who      part = 1 << iota // namespace and user
-	what                      // family, else owner, else name, word for word
-	kind                      // template of what
-	stem                      // what the template of what starts with
+	what                      // RunName, word for word
+	kind                      // template of the family, else the owner, else the name
+	stem                      // what that template starts with
 	command                   // template of the command
 	image                     // without tag and digest
 	version                   // image with tag and digest
@@ -112,7 +112,7 @@ func (l Level) Describe(s *predictor.JobSpec) string {
 	}
 	label, value := subject(s)
 	if has(what) {
-		add(label, value)
+		add(label, RunName(s))
 	}
 	if has(kind) {
 		add(label+" like", Template(value))

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/runcast/runcast/predictor"
+	"github.com/runcast/runcast/predictor/features"
 )
 
 // A baseline is a simple rule to measure up to: a point prediction from what had
@@ -29,7 +30,7 @@ func runtimeRules() []rule {
 	}
 }
 
-// groupKey is a (user, name) or coarser group, and how many pods and which limit
+// groupKey is a (user, features.RunName) or coarser group, and how many pods and which limit
 // its jobs ask for, as far as a level of the hierarchy looks at them.
 type groupKey struct {
 	level      int
@@ -80,7 +81,7 @@ type keyMedian struct{ runs recent }
 func newKeyMedian() *keyMedian { return &keyMedian{newRecent(10)} }
 
 func keyMedianKeys(s *predictor.JobSpec) []groupKey {
-	return []groupKey{{level: 0, user: s.User, name: s.Name}, {level: 1, user: s.User}, {level: 2}}
+	return []groupKey{{level: 0, user: s.User, name: features.RunName(s)}, {level: 1, user: s.User}, {level: 2}}
 }
 
 func (b *keyMedian) observe(r *predictor.JobRecord, seconds float64) {
@@ -132,10 +133,11 @@ type hierarchy struct{ runs recent }
 func newHierarchy() *hierarchy { return &hierarchy{newRecent(16)} }
 
 func hierarchyKeys(s *predictor.JobSpec) []groupKey {
+	name := features.RunName(s)
 	return []groupKey{
-		{0, s.User, s.Name, s.Gang(), s.RuntimeLimit},
-		{1, s.User, s.Name, 0, s.RuntimeLimit},
-		{2, s.User, s.Name, 0, 0},
+		{0, s.User, name, s.Gang(), s.RuntimeLimit},
+		{1, s.User, name, 0, s.RuntimeLimit},
+		{2, s.User, name, 0, 0},
 		{3, s.User, "", 0, 0},
 		{4, "", "", 0, 0},
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/runcast/runcast/predictor"
+	"github.com/runcast/runcast/predictor/features"
 )
 
 // A GroupName is what the jobs of a report's group have in common.
@@ -13,11 +14,11 @@ type GroupName struct {
 	Namespace string `json:"namespace,omitempty"`
 	Queue     string `json:"queue,omitempty"` // only of jobs without a namespace
 	User      string `json:"user,omitempty"`
-	Name      string `json:"name,omitempty"`
+	Name      string `json:"name,omitempty"` // features.RunName
 }
 
 func groupName(s *predictor.JobSpec) GroupName {
-	g := GroupName{Namespace: s.Namespace, User: s.User, Name: s.Name}
+	g := GroupName{Namespace: s.Namespace, User: s.User, Name: features.RunName(s)}
 	if g.Namespace == "" {
 		g.Queue = s.Queue
 	}

@@ -83,6 +83,7 @@ func TestGroupName(t *testing.T) {
 	for want, s := range map[string]predictor.JobSpec{
 		"all jobs":                             {ID: "1"},
 		"namespace ml, user ann, name train":   {Namespace: "ml", Queue: "gpu", User: "ann", Name: "train"},
+		"namespace ml, name train-ep5":         {Namespace: "ml", Name: "train-ep5-x7k2p"},
 		"queue gpu, user ann":                  {Queue: "gpu", User: "ann"},
 		"queue gpu, user namespace, name user": {Queue: "gpu", User: "namespace", Name: "user"},
 	} {
