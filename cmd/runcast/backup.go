@@ -80,7 +80,7 @@ changed, and the store that was there is kept as FILE.old.`,
 				return err
 			}
 			if err := succeed(cmd.Context(), part); err != nil {
-				return errors.Join(err, os.Remove(part))
+				return errors.Join(fmt.Errorf("%s: %w", args[0], err), os.Remove(part))
 			}
 			return settle(cmd, part, path)
 		},

@@ -39,7 +39,7 @@ func newDoctor(g *globals) *cobra.Command {
 server and this user's rights there, the metrics and labels in Prometheus, the
 store. It changes nothing. Exit status 1 if something has to be mended.`,
 		GroupID: "people",
-		Args:    cobra.NoArgs,
+		Args:    cobra.ExactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if path == "" {
 				return usagef(cmd, "expected --config FILE")

@@ -18,17 +18,17 @@ func newExplain() *cobra.Command {
 		kubeconfig string
 	)
 	cmd := &cobra.Command{
-		Use:     "explain [JOB | -f job.yaml]",
+		Use:     "explain (JOB | -f job.yaml | --csv FILE)",
 		Short:   "Tell where the estimate of a job comes from",
 		Long:    "Tell which past runs the estimate of a job rests on. JOB is read from the cluster.",
 		GroupID: "people",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var specs []predictor.JobSpec
+			if (len(args) == 0) == (jobs == jobSource{}) {
+				return usagef(cmd, "expected either a JOB or --filename or --csv")
+			}
 			if len(args) == 1 {
-				if jobs != (jobSource{}) {
-					return usagef(cmd, "expected either a JOB or --filename or --csv")
-				}
 				spec, err := clusterJob(cmd.Context(), kubeconfig, namespace, args[0])
 				if err != nil {
 					return err

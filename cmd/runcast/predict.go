@@ -25,7 +25,7 @@ func newPredict() *cobra.Command {
 use. p50 is as likely too low as too high, p90 is too low for one job in ten. RUNS is
 how many finished jobs the estimate rests on; a cold start has none that are alike.`,
 		GroupID: "people",
-		Args:    cobra.NoArgs,
+		Args:    cobra.ExactArgs(0),
 		Example: "  runcast predict -f job.yaml\n  kubectl get job train -o yaml | runcast predict -f - --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			specs, err := jobs.read(cmd)

@@ -176,7 +176,7 @@ func newProcessCommand(g *globals, use, short, long string, parts func(*process)
 		Short:   short,
 		Long:    long,
 		GroupID: "processes",
-		Args:    cobra.NoArgs,
+		Args:    cobra.ExactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()

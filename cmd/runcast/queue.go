@@ -28,7 +28,7 @@ func newQueue() *cobra.Command {
 end, and why they wait; with --shares, what each queue has of the cluster, and what
 jobs ask for that no node can run.`,
 		GroupID: "people",
-		Args:    cobra.NoArgs,
+		Args:    cobra.ExactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if releaseAll {
 				client, err := kubeClient(kubeconfig)

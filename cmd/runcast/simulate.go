@@ -159,7 +159,7 @@ func (s *simulate) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	c := comparison{Trace: filepath.Base(from), Cluster: text, RightSized: s.rightSize}
+	c := comparison{Trace: filepath.Base(from), Cluster: text, RightSized: s.rightSize, repeated: s.seeds > 0}
 	for _, v := range s.variants() {
 		v.Trace = c.Trace
 		if err := s.simulate(&v, cluster, earlier, jobs); err != nil {

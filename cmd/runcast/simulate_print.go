@@ -28,6 +28,8 @@ type comparison struct {
 	Cluster    string       `json:"cluster"`
 	RightSized bool         `json:"right_sized"`
 	Runs       []simulation `json:"runs"`
+
+	repeated bool // intervals are over repetitions, which have means of their own
 }
 
 func printSimulation(cmd *cobra.Command, s simulation) error {
@@ -75,9 +77,11 @@ func printComparison(cmd *cobra.Command, c comparison) error {
 	fmt.Fprintln(w)
 	for _, r := range c.Runs {
 		flow, wait, halfFlow, halfWait := r.MeanFlow, r.MeanWait, "", ""
-		if i := r.Intervals; i != nil { // of seeds, the first has no mean of its own here
-			flow, halfFlow = i.MeanFlow.Mean, half(i.MeanFlow, 0)
-			wait, halfWait = i.MeanWait.Mean, half(i.MeanWait, 0)
+		if i := r.Intervals; i != nil {
+			halfFlow, halfWait = half(i.MeanFlow, 0), half(i.MeanWait, 0)
+			if c.repeated {
+				flow, wait = i.MeanFlow.Mean, i.MeanWait.Mean
+			}
 		}
 		change, halfChange := "", ""
 		if r.Against != nil {

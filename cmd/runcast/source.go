@@ -23,6 +23,7 @@ func (s *source) flags(cmd *cobra.Command) {
 	s.options = traceFlags(cmd)
 	s.server.flags(cmd, "collector")
 	cmd.Flags().StringVar(&s.path, "store", "", "bbolt `file` that no other process has open")
+	cmd.Flags().Lookup("server").DefValue = "" // in the help: it has to be named to be the source
 }
 
 // check is a usage error unless exactly one source is named.

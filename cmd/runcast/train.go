@@ -27,7 +27,7 @@ walk-forward replay of the newest fifth beside the model in service, and publish
 it unless it is worse there. Exit status 0 also if the model in service stays, or if
 no job has run yet; what was decided, and why, is printed.`,
 		GroupID: "processes",
-		Args:    cobra.NoArgs,
+		Args:    cobra.ExactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cmd.Flags().Changed("server") == (path != "") {
 				return usagef(cmd, "expected either --server or --store")
@@ -78,6 +78,7 @@ no job has run yet; what was decided, and why, is printed.`,
 		},
 	}
 	server.flags(cmd, "collector")
+	cmd.Flags().Lookup("server").DefValue = "" // in the help: it has to be named to be the source
 	cmd.Flags().StringVar(&path, "store", "", "bbolt `file` that no other process has open")
 	cmd.Flags().Uint64Var(&seed, "seed", 1, "seed of random choices")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
@@ -94,7 +95,7 @@ func newModels() *cobra.Command {
 		Long: `List the models that a collector keeps, the newest first, the one in service with a
 star; or put another one into service. Predictors follow within seconds.`,
 		GroupID: "people",
-		Args:    cobra.NoArgs,
+		Args:    cobra.ExactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, err := server.dial(cmd)
 			if err != nil {
