@@ -12,10 +12,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	authv1 "k8s.io/api/authorization/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/version"
-	"k8s.io/client-go/kubernetes"
 
 	"github.com/runcast/runcast/collector/promql"
 	"github.com/runcast/runcast/collector/store"
@@ -44,8 +40,8 @@ store. It changes nothing. Exit status 1 if something has to be mended.`,
 			if path == "" {
 				return usagef(cmd, "expected --config FILE")
 			}
-			if !slices.Contains([]string{"collector", "scheduler", "up"}, component) {
-				return usagef(cmd, "--component: expected collector, scheduler or up, got %q", component)
+			if !slices.Contains([]string{"collector", "predictor", "scheduler", "recommender", "up"}, component) {
+				return usagef(cmd, "--component: expected collector, predictor, scheduler, recommender or up, got %q", component)
 			}
 			cfg, err := loadConfig(path)
 			if err != nil {
@@ -54,9 +50,13 @@ store. It changes nothing. Exit status 1 if something has to be mended.`,
 			ctx, cancel := context.WithTimeout(cmd.Context(), time.Minute)
 			defer cancel()
 			checks := []check{{subject: "configuration", ok: true, finding: path}, checkServer(&cfg)}
-			checks = append(checks, checkKubernetes(ctx, &cfg, component)...)
-			if component != "scheduler" {
+			if component != "predictor" || cfg.Server.Authorization == "kubernetes" {
+				checks = append(checks, checkKubernetes(ctx, &cfg, component)...)
+			}
+			if component != "predictor" && component != "scheduler" {
 				checks = append(checks, checkPrometheus(ctx, g.log, &cfg)...)
+			}
+			if component == "collector" || component == "up" {
 				checks = append(checks, checkStore(ctx, &cfg))
 			}
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
@@ -82,21 +82,8 @@ store. It changes nothing. Exit status 1 if something has to be mended.`,
 		},
 	}
 	cmd.Flags().StringVar(&path, "config", "", "configuration `file` (YAML)")
-	cmd.Flags().StringVar(&component, "component", "up", "check what this `process` needs: collector, scheduler, or up, which is all")
+	cmd.Flags().StringVar(&component, "component", "up", "check what this `process` needs: collector, predictor, scheduler, recommender, or up, which is all")
 	return cmd
-}
-
-// rights are what the processes ask of the API server.
-var rights = []struct {
-	authv1.ResourceAttributes
-	scheduler bool // the scheduler alone needs it; else both do
-}{
-	{ResourceAttributes: authv1.ResourceAttributes{Group: "batch", Resource: "jobs", Verb: "watch"}},
-	{ResourceAttributes: authv1.ResourceAttributes{Resource: "pods", Verb: "watch"}},
-	{ResourceAttributes: authv1.ResourceAttributes{Group: "scheduling.k8s.io", Resource: "priorityclasses", Verb: "watch"}},
-	{authv1.ResourceAttributes{Resource: "nodes", Verb: "watch"}, true},
-	{authv1.ResourceAttributes{Group: "batch", Resource: "jobs", Verb: "patch"}, true},
-	{authv1.ResourceAttributes{Group: "events.k8s.io", Resource: "events", Verb: "create"}, true},
 }
 
 // checkServer looks at the TLS files and whether the address may do without.
@@ -104,46 +91,6 @@ func checkServer(cfg *Config) check {
 	c := check{subject: "gRPC server", ok: true, finding: "to listen on " + cfg.Server.Listen}
 	if _, err := rpc.NewServer(cfg.server(), slog.New(slog.DiscardHandler), nil); err != nil {
 		return check{subject: c.subject, finding: err.Error(), fix: "mend server in the configuration"}
-	}
-	return c
-}
-
-func checkKubernetes(ctx context.Context, cfg *Config, component string) []check {
-	const subject = "Kubernetes"
-	if cfg.Kubernetes.Disabled {
-		return []check{{subject: subject, ok: true, finding: "left out by kubernetes.disabled"}}
-	}
-	client, err := kubeClient(cfg.Kubernetes.Kubeconfig)
-	if err != nil {
-		return []check{{subject: subject, finding: err.Error(), fix: "set kubernetes.kubeconfig, or kubernetes.disabled: true"}}
-	}
-	info, err := client.Discovery().ServerVersion()
-	if err != nil {
-		return []check{{subject: subject, finding: err.Error(), fix: "is the API server of this kubeconfig up, and reachable from here?"}}
-	}
-	out := []check{{subject: subject, ok: true, finding: "version " + info.GitVersion}}
-	if v, err := version.ParseGeneric(info.GitVersion); err == nil && v.LessThan(version.MustParseGeneric("1.36")) {
-		out[0].fix = "from 1.36 on a suspended Job's requests can be changed; on this one Runcast orders jobs and leaves requests alone"
-	}
-	for _, r := range rights {
-		if component != "collector" || !r.scheduler {
-			out = append(out, checkRight(ctx, client, r.ResourceAttributes))
-		}
-	}
-	return out
-}
-
-func checkRight(ctx context.Context, client kubernetes.Interface, r authv1.ResourceAttributes) check {
-	c := check{subject: fmt.Sprintf("right to %s %s", r.Verb, r.Resource)}
-	review := &authv1.SelfSubjectAccessReview{Spec: authv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &r}}
-	answer, err := client.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
-	switch {
-	case err != nil:
-		c.finding = err.Error()
-	case answer.Status.Allowed:
-		c.ok, c.finding = true, "granted"
-	default:
-		c.finding, c.fix = "denied "+answer.Status.Reason, "grant it to this user or service account by a ClusterRole"
 	}
 	return c
 }

@@ -31,6 +31,7 @@ type process struct {
 	metrics *prometheus.Registry
 	server  *rpc.Server
 	source  *promql.Source // see prometheus
+	now     func() time.Time
 
 	loops  []func(context.Context) error
 	alive  map[string]func() error // by name of the loop: does it turn
@@ -45,7 +46,7 @@ func newProcess(g *globals, path string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &process{cfg: cfg, log: g.log, metrics: prometheus.NewRegistry(), alive: map[string]func() error{}, ready: map[string]func() error{}}
+	p := &process{cfg: cfg, log: g.log, metrics: prometheus.NewRegistry(), now: time.Now, alive: map[string]func() error{}, ready: map[string]func() error{}}
 	p.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	server := cfg.server()
 	if cfg.Server.Authorization == "kubernetes" {
@@ -166,6 +167,13 @@ func serveOn(ctx context.Context, l net.Listener, s *http.Server) error {
 		return nil
 	}
 	return err
+}
+
+// outliving returns a context that ends d after ctx does, or when it is cancelled.
+func outliving(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	context.AfterFunc(ctx, func() { time.AfterFunc(d, cancel) })
+	return longer, cancel
 }
 
 // newProcessCommand makes the subcommand of a process; parts adds what it runs.

@@ -196,6 +196,12 @@ func (p *process) addPredictor(models predictor.Models, history predictor.Histor
 	return live, nil
 }
 
+// webhookOutlives is how long the webhook serves once its process is asked to end. A
+// Service sends the API server to a pod that ends until every node has heard that it does;
+// Jobs that nobody answers for start unqueued. With the five seconds that requests under
+// way have then, it is within a pod's termination grace period, 30 s by default.
+const webhookOutlives = 5 * time.Second
+
 func (p *process) addScheduler(est predictor.Estimator) error {
 	client, err := kubeClient(p.cfg.Kubernetes.Kubeconfig)
 	if err != nil {
@@ -210,7 +216,7 @@ func (p *process) addScheduler(est predictor.Estimator) error {
 	p.server.RegisterQueue(loop)
 	p.loop("scheduler", loop.Run,
 		func() error {
-			if h := loop.Health(); !h.LastPlan.IsZero() && time.Since(h.LastPlan) > 4*time.Duration(s.Replan)+time.Minute {
+			if h := loop.Health(); !h.LastPlan.IsZero() && p.now().Sub(h.LastPlan) > 4*time.Duration(s.Replan)+time.Minute {
 				return fmt.Errorf("no plan since %s", h.LastPlan.Format(time.RFC3339))
 			}
 			return nil
@@ -227,6 +233,8 @@ func (p *process) addScheduler(est predictor.Estimator) error {
 			return fmt.Errorf("scheduler.webhook: %w", err)
 		}
 		p.loop("webhook", func(ctx context.Context) error {
+			ctx, cancel := outliving(ctx, webhookOutlives)
+			defer cancel()
 			return serveHTTP(ctx, &http.Server{Addr: w.Listen, Handler: kube.NewWebhook(p.log), TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate}})
 		}, nil, nil)
 	}

@@ -57,7 +57,7 @@ func (p *process) addRecommender(est predictor.Estimator, run func(*recommender.
 		return fmt.Errorf("recommender: %w", err)
 	}
 	p.loop("recommender", func(ctx context.Context) error { return run(loop, ctx) }, func() error {
-		if last := loop.LastRound(); !last.IsZero() && time.Since(last) > 4*cfg.Interval+time.Minute {
+		if last := loop.LastRound(); !last.IsZero() && p.now().Sub(last) > 4*cfg.Interval+time.Minute {
 			return fmt.Errorf("no round since %s", last.Format(time.RFC3339))
 		}
 		return nil

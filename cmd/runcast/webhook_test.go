@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/big"
 	"net"
@@ -17,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/runcast/runcast/predictor/rpc"
@@ -102,6 +104,61 @@ func TestRequestsUnderWayAreAnswered(t *testing.T) {
 	if err := <-served; err != nil {
 		t.Error(err)
 	}
+}
+
+// The webhook serves on when its process is asked to end: the API server may still come.
+func TestWebhookOutlivesItsProcess(t *testing.T) {
+	dir := t.TempDir()
+	certFile, keyFile := filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
+	writeCertificate(t, certFile, keyFile, 1)
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := free.Addr().String()
+	if err := free.Close(); err != nil {
+		t.Fatal(err)
+	}
+	config := configFor(t, newAPI(t, nil), fmt.Sprintf("scheduler: {webhook: {listen: %q, cert_file: %q, key_file: %q}}\n", address, certFile, keyFile))
+	p, err := newProcess(&globals{log: slog.New(slog.DiscardHandler)}, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.addScheduler(nil); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	go p.loops[1](ctx) //nolint:errcheck // it ends some seconds after this test
+	for deadline := time.Now().Add(webhookOutlives); ; time.Sleep(time.Millisecond) {
+		conn, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true})
+		if err == nil {
+			conn.Close()
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestOutliving(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		longer, end := outliving(ctx, 5*time.Second)
+		defer end()
+		time.Sleep(time.Hour)
+		cancel()
+		time.Sleep(5*time.Second - 1)
+		if longer.Err() != nil {
+			t.Error("it ended too soon")
+		}
+		time.Sleep(1)
+		synctest.Wait()
+		if longer.Err() == nil {
+			t.Error("it does not end")
+		}
+	})
 }
 
 func servedSerial(t *testing.T, address string) int64 {

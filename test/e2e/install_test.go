@@ -250,8 +250,9 @@ func componentsWork(i *installation) {
 		}
 		return err
 	})
-	i.doctor("collector")
-	i.doctor("scheduler-0")
+	for _, name := range []string{"collector", "predictor", "scheduler-0", "recommender"} {
+		i.doctor(name)
+	}
 	i.logUse()
 	lease, err := i.Client().CoordinationV1().Leases(runcastNamespace).Get(i.ctx, "runcast-scheduler", metav1.GetOptions{})
 	if err != nil || *lease.Spec.HolderIdentity == "" {
