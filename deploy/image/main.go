@@ -79,7 +79,7 @@ func build(ctx context.Context, source, arch string) ([]byte, error) {
 	}
 	defer os.RemoveAll(dir)
 	file := filepath.Join(dir, "runcast")
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", file, "./cmd/runcast")
+	cmd := exec.CommandContext(ctx, "go", buildArgs(file)...)
 	cmd.Dir = source
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch)
 	cmd.Stderr = os.Stderr
@@ -87,6 +87,11 @@ func build(ctx context.Context, source, arch string) ([]byte, error) {
 		return nil, fmt.Errorf("go build: %w", err)
 	}
 	return os.ReadFile(file)
+}
+
+// buildArgs are those of go; the Dockerfile has the same.
+func buildArgs(file string) []string {
+	return []string{"build", "-trimpath", "-ldflags=-s -w", "-o", file, "./cmd/runcast"}
 }
 
 // assemble puts the program on the base.
