@@ -76,7 +76,8 @@ const serviceConfig = `{
 			{"service": "runcast.v1.HistoryService", "method": "RecordJobs"},
 			{"service": "runcast.v1.ModelService", "method": "ListModels"},
 			{"service": "runcast.v1.QueueService", "method": "ListQueue"},
-			{"service": "runcast.v1.QueueService", "method": "GetEta"}
+			{"service": "runcast.v1.QueueService", "method": "GetEta"},
+			{"service": "runcast.v1.QueueService", "method": "GetLoad"}
 		],
 		"retryPolicy": {
 			"maxAttempts": 4,

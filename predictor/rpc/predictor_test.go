@@ -2,15 +2,18 @@ package rpc
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -208,6 +211,30 @@ func TestUnavailableIsRetried(t *testing.T) {
 			t.Errorf("%d calls, want 3", calls)
 		}
 	})
+}
+
+// What changes nothing is retried, and so is what may be repeated: all calls but the one
+// that names a champion, which another may have replaced meanwhile.
+func TestWhatIsRetried(t *testing.T) {
+	var config struct {
+		MethodConfig []struct{ Name []struct{ Service, Method string } }
+	}
+	if err := json.Unmarshal([]byte(serviceConfig), &config); err != nil {
+		t.Fatal(err)
+	}
+	names := config.MethodConfig[0].Name
+	for _, service := range []grpc.ServiceDesc{
+		pb.PredictorService_ServiceDesc, pb.HistoryService_ServiceDesc, pb.ModelService_ServiceDesc, pb.QueueService_ServiceDesc, pb.StoreService_ServiceDesc,
+	} {
+		for _, m := range service.Methods {
+			retried := slices.ContainsFunc(names, func(n struct{ Service, Method string }) bool {
+				return n.Service == service.ServiceName && (n.Method == "" || n.Method == m.MethodName)
+			})
+			if want := m.MethodName != "PromoteModel"; retried != want {
+				t.Errorf("%s/%s is retried: %t", service.ServiceName, m.MethodName, retried)
+			}
+		}
+	}
 }
 
 func TestDefaultDeadline(t *testing.T) {

@@ -26,9 +26,9 @@ type ServerTLS struct {
 }
 
 func (t *ServerTLS) load() (*tls.Config, error) {
-	cert, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+	cert, err := loadPair(t.CertFile, t.KeyFile)
 	if err != nil {
-		return nil, fmt.Errorf("TLS certificate: %w", err)
+		return nil, err
 	}
 	config := &tls.Config{
 		Certificates: []tls.Certificate{cert},
@@ -67,13 +67,24 @@ func (t *ClientTLS) load() (*tls.Config, error) {
 		}
 	}
 	if t.CertFile != "" || t.KeyFile != "" {
-		cert, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+		cert, err := loadPair(t.CertFile, t.KeyFile)
 		if err != nil {
-			return nil, fmt.Errorf("TLS certificate: %w", err)
+			return nil, err
 		}
 		config.Certificates = []tls.Certificate{cert}
 	}
 	return config, nil
+}
+
+func loadPair(certFile, keyFile string) (tls.Certificate, error) {
+	if certFile == "" || keyFile == "" {
+		return tls.Certificate{}, fmt.Errorf("TLS certificate: expected a file of it and one of its key, got %q and %q", certFile, keyFile)
+	}
+	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("TLS certificate: %w", err)
+	}
+	return cert, nil
 }
 
 func loadCAs(file string) (*x509.CertPool, error) {
