@@ -97,12 +97,12 @@ func (s *Source) connect() error {
 				s.log.WarnContext(ctx, "watch interrupted", "kind", kind, "error", err)
 			}))
 	}
-	jobs, err := s.jobs.AddEventHandler(events(
+	jobs, err := s.jobs.AddEventHandler(events(sameObject,
 		func(j *batchv1.Job) { s.tracker.job(j, time.Now()) },
 		func(j *batchv1.Job, interrupted bool) { s.tracker.jobGone(j, interrupted, time.Now()) },
 	))
 	errs = append(errs, err)
-	pods, err := s.pods.AddEventHandler(events(
+	pods, err := s.pods.AddEventHandler(events(sameParent,
 		s.tracker.pod,
 		func(p *corev1.Pod, _ bool) { s.tracker.podGone(p) },
 	))
@@ -112,12 +112,12 @@ func (s *Source) connect() error {
 
 // events calls seen with each state of an object and gone with its last one, which is
 // the last one seen if the watch was interrupted. An object that was made anew under its
-// name meanwhile comes as an update of the one before.
-func events[T metav1.Object](seen func(T), gone func(last T, interrupted bool)) cache.ResourceEventHandler {
+// name meanwhile comes as an update of the one before: it is not the same.
+func events[T metav1.Object](same func(before, after T) bool, seen func(T), gone func(last T, interrupted bool)) cache.ResourceEventHandler {
 	return cache.ResourceEventHandlerFuncs{
 		AddFunc: func(o any) { seen(o.(T)) },
 		UpdateFunc: func(before, o any) {
-			if before := before.(T); before.GetUID() != o.(T).GetUID() {
+			if before := before.(T); !same(before, o.(T)) {
 				gone(before, true)
 			}
 			seen(o.(T))
@@ -130,6 +130,14 @@ func events[T metav1.Object](seen func(T), gone func(last T, interrupted bool)) 
 			gone(o.(T), interrupted)
 		},
 	}
+}
+
+func sameObject(a, b *batchv1.Job) bool { return a.UID == b.UID }
+
+// sameParent reports whether two states are of one pod of one Job: an orphan has none.
+func sameParent(a, b *corev1.Pod) bool {
+	was, is := metav1.GetControllerOfNoCopy(a), metav1.GetControllerOfNoCopy(b)
+	return a.UID == b.UID && (was == nil || is != nil && was.UID == is.UID)
 }
 
 // Run delivers jobs as they finish, those first that had finished already, each

@@ -116,6 +116,30 @@ func TestPodsOfOneJobAreBounded(t *testing.T) {
 	}
 }
 
+// TestOrphan: nothing is kept of a pod that outlives its Job, which it then no longer names.
+func TestOrphan(t *testing.T) {
+	tr := newTracker(nil)
+	pods := events(sameParent, tr.pod, func(p *corev1.Pod, _ bool) { tr.podGone(p) })
+	j := aJob("train")
+	child := aPod(j, "train-0")
+	orphan := child.DeepCopy()
+	orphan.OwnerReferences = nil
+	tr.job(j, start)
+	pods.OnAdd(child, true)
+	tr.jobGone(j, false, start)
+	tr.delivered(tr.finished(always, 1))
+	pods.OnUpdate(child, child)
+	if len(tr.runs) != 1 {
+		t.Fatal("a pod is not known")
+	}
+	pods.OnUpdate(child, orphan)
+	pods.OnUpdate(orphan, orphan)
+	pods.OnDelete(orphan)
+	if len(tr.runs) != 0 {
+		t.Errorf("%d runs stay", len(tr.runs))
+	}
+}
+
 // TestAnyOrder plays events of Jobs and of pods in every order that two watches
 // allow: each Job is delivered once with all of its pods, and nothing stays.
 func TestAnyOrder(t *testing.T) {

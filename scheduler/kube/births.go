@@ -12,9 +12,9 @@ import (
 //
 // A Job's status lags behind its pods by about a second, so it cannot tell a pod
 // that is yet to be created from one that has just ended and given its room back.
-// Hence the pods themselves are counted as they appear: each that has gone is
-// taken for a success until the status says otherwise. A pod that failed holds
-// nothing until its replacement is created.
+// Hence the pods themselves are counted as they appear, and each that has gone is taken
+// for a success: the replacement of one that failed has no room held for it before it
+// is created.
 //
 // The pods are noted by the informer's handler while a survey lists them. What has
 // been noted up to a mark that is taken before the listing, and is not listed, has
