@@ -37,6 +37,7 @@ func (r *remote) flags(cmd *cobra.Command, process string) {
 	f.StringVar(&r.caFile, "ca-file", "", "PEM `file` of the authorities to trust; turns on TLS")
 	f.StringVar(&r.certFile, "cert-file", "", "PEM `file` of this client's certificate")
 	f.StringVar(&r.keyFile, "key-file", "", "PEM `file` of the certificate's key")
+	cmd.MarkFlagsRequiredTogether("cert-file", "key-file")
 	f.StringVar(&r.token, "token-file", "", "`file` with a token for the audience runcast (kubectl create token --audience runcast)")
 	f.BoolVar(&r.insecure, "insecure", false, "talk to a server beyond loopback without TLS")
 	f.DurationVar(&r.timeout, "timeout", 10*time.Second, "how long to wait for an answer")

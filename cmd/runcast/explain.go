@@ -83,7 +83,7 @@ func printExplanation(cmd *cobra.Command, spec *predictor.JobSpec, x predictor.E
 		fmt.Fprintln(w, "\n  PAST RUN\tFINISHED\tRUNTIME\tPEAK MEMORY\tOUTCOME")
 	}
 	for _, p := range x.Past {
-		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%s\n", p.Name, p.Finished.Format("2006-01-02 15:04"), short(p.Runtime), memory(p.PeakMemory), p.Outcome)
+		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%s\n", p.Name, clock(p.Finished), short(p.Runtime), memory(p.PeakMemory), p.Outcome)
 	}
 	return w.Flush()
 }

@@ -27,7 +27,7 @@ type jobSource struct {
 }
 
 func (s *jobSource) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVarP(&s.manifest, "filename", "f", "", "manifest `file` of batch/v1 Jobs or CronJobs, - for standard input")
+	cmd.Flags().StringVarP(&s.manifest, "filename", "f", "", "manifest `file` of batch/v1 Jobs or CronJobs, or a List of them, - for standard input")
 	cmd.Flags().StringVar(&s.csv, "csv", "", "job-history CSV `file` of jobs to come: what only the end tells may be missing")
 }
 
@@ -80,15 +80,14 @@ func readManifests(in io.Reader) (specs []predictor.JobSpec, problems []jobspec.
 		} else if err != nil {
 			return nil, nil, err
 		}
-		job, err := manifestJob(doc)
+		jobs, err := manifestJobs(doc)
 		if err != nil {
 			return nil, nil, fmt.Errorf("document %d: %w", n, err)
 		}
-		if job == nil {
-			continue // only comments
+		for _, job := range jobs {
+			spec, ps := jobspec.FromJob(job, 0)
+			specs, problems = append(specs, spec), append(problems, ps...)
 		}
-		spec, ps := jobspec.FromJob(job, 0)
-		specs, problems = append(specs, spec), append(problems, ps...)
 	}
 	if len(specs) == 0 {
 		return nil, nil, errors.New("no batch/v1 Job in it")
@@ -96,8 +95,9 @@ func readManifests(in io.Reader) (specs []predictor.JobSpec, problems []jobspec.
 	return specs, problems, nil
 }
 
-// manifestJob reads one document: a Job, or the Job a CronJob would make.
-func manifestJob(doc []byte) (*batchv1.Job, error) {
+// manifestJobs reads one document: a Job, the Job that a CronJob would make, or a list of
+// them as kubectl prints it. There is none in what is only comments.
+func manifestJobs(doc []byte) ([]*batchv1.Job, error) {
 	var kind metav1.TypeMeta
 	if err := yaml.Unmarshal(doc, &kind); err != nil {
 		return nil, err
@@ -107,7 +107,7 @@ func manifestJob(doc []byte) (*batchv1.Job, error) {
 		return nil, nil
 	case "batch/v1 Job":
 		job := &batchv1.Job{}
-		return job, unmarshalObject(doc, job)
+		return []*batchv1.Job{job}, unmarshalObject(doc, job)
 	case "batch/v1 CronJob":
 		cron := &batchv1.CronJob{}
 		if err := unmarshalObject(doc, cron); err != nil {
@@ -117,9 +117,23 @@ func manifestJob(doc []byte) (*batchv1.Job, error) {
 		job := &batchv1.Job{ObjectMeta: cron.Spec.JobTemplate.ObjectMeta, Spec: cron.Spec.JobTemplate.Spec}
 		job.Name, job.Namespace = cron.Name, cron.Namespace
 		job.OwnerReferences = []metav1.OwnerReference{{Kind: "CronJob", Name: cron.Name, Controller: &controller}}
-		return job, nil
+		return []*batchv1.Job{job}, nil
+	case "v1 List":
+		list := &metav1.List{}
+		if err := unmarshalObject(doc, list); err != nil {
+			return nil, err
+		}
+		var all []*batchv1.Job
+		for i := range list.Items {
+			jobs, err := manifestJobs(list.Items[i].Raw)
+			if err != nil {
+				return nil, fmt.Errorf("items[%d]: %w", i, err)
+			}
+			all = append(all, jobs...)
+		}
+		return all, nil
 	}
-	return nil, fmt.Errorf("expected a batch/v1 Job or CronJob, got %q %q", kind.APIVersion, kind.Kind)
+	return nil, fmt.Errorf("expected a batch/v1 Job or CronJob, or a List of them, got %q %q", kind.APIVersion, kind.Kind)
 }
 
 // unmarshalObject decodes as the API server does under strict validation: errors name

@@ -26,7 +26,7 @@ use. p50 is as likely too low as too high, p90 is too low for one job in ten. RU
 how many finished jobs the estimate rests on; a cold start has none that are alike.`,
 		GroupID: "people",
 		Args:    cobra.ExactArgs(0),
-		Example: "  runcast predict -f job.yaml\n  kubectl get job train -o yaml | runcast predict -f - --json",
+		Example: "  runcast predict -f job.yaml\n  kubectl get jobs -o yaml | runcast predict -f - --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			specs, err := jobs.read(cmd)
 			if err != nil {

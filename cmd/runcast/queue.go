@@ -151,14 +151,14 @@ func printQueue(out io.Writer, entries []predictor.QueueEntry) error {
 	return w.Flush()
 }
 
-// clock prints a time of day, with the date unless it is today.
+// clock prints a time of the local zone, which it names, with the date unless it is today.
 func clock(t time.Time) string {
 	switch {
 	case t.IsZero():
 		return "unknown"
 	case t.Local().Format(time.DateOnly) == time.Now().Format(time.DateOnly):
-		return t.Local().Format("15:04:05")
+		return t.Local().Format("15:04:05 MST")
 	default:
-		return t.Local().Format("2006-01-02 15:04")
+		return t.Local().Format("2006-01-02 15:04 MST")
 	}
 }

@@ -73,7 +73,7 @@ no job has run yet; what was decided, and why, is printed.`,
 				verb = "did not publish"
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s %s, trained on %d records from %s to %s\n%s\n", verb, info.Version, info.Records,
-				info.From.Format(time.DateTime), info.To.Format(time.DateTime), info.Reason)
+				clock(info.From), clock(info.To), info.Reason)
 			return nil
 		},
 	}
@@ -125,7 +125,7 @@ star; or put another one into service. Predictors follow within seconds.`,
 				if m.Champion {
 					mark = "*"
 				}
-				fmt.Fprintf(cmd.OutOrStdout(), "%s %s  %d records to %s  %s\n", mark, m.Version, m.Records, m.To.Format(time.DateTime), m.Reason)
+				fmt.Fprintf(cmd.OutOrStdout(), "%s %s  %d records to %s  %s\n", mark, m.Version, m.Records, clock(m.To), m.Reason)
 			}
 			return nil
 		},

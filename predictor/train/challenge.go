@@ -55,7 +55,7 @@ func (c *challenge) judge() (verdict, error) {
 		return verdict{}, err
 	}
 	c.scores = scores
-	since, old := c.from.UTC().Format(time.DateTime), &c.champion
+	since, old := c.from.UTC().Format(time.DateTime+" UTC"), &c.champion
 	said := fmt.Sprintf("pinball loss %.1f s at p50 and %.1f s at p90 on the jobs submitted since %s (%d succeeded)",
 		scores.PinballP50, scores.PinballP90, since, jobs)
 	if jobs == 0 {

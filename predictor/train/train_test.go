@@ -125,7 +125,7 @@ func TestTrainFirstModel(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantChampion(t, s, info.Version, 1)
-	wantReason(t, info, "the first model; pinball loss", "2026-03-01 01:20:00 (20 succeeded)")
+	wantReason(t, info, "the first model; pinball loss", "2026-03-01 01:20:00 UTC (20 succeeded)")
 	artifact, err := s.Artifact(t.Context(), info.Version)
 	if err != nil {
 		t.Fatal(err)
@@ -224,7 +224,7 @@ func TestTrainNothingSucceeded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantReason(t, info, "the first model; not judged: no job submitted since 2026-03-01 00:24:00 has succeeded")
+	wantReason(t, info, "the first model; not judged: no job submitted since 2026-03-01 00:24:00 UTC has succeeded")
 }
 
 func TestTrainNothingToLearnFrom(t *testing.T) {
