@@ -18,7 +18,7 @@ import (
 //	texts: those that runs mention, in the order in which they first do
 //	runs:  those that groups remember, in order of observation; texts by number,
 //	       times and amounts as varints
-//	groups: by key; their runs by number
+//	groups: by key; their runs by number, and their templates
 func (s *State) AppendBinary(b []byte) ([]byte, error) {
 	var runs []*Run
 	seen := map[*Run]uint64{}
@@ -57,6 +57,10 @@ func (s *State) AppendBinary(b []byte) ([]byte, error) {
 		for _, r := range g.Runs {
 			w.uint(seen[r])
 		}
+		w.uint(uint64(len(g.templates)))
+		for _, t := range g.templates {
+			w.template(t)
+		}
 	}
 	return w.b, nil
 }
@@ -76,7 +80,7 @@ func (s *State) UnmarshalBinary(b []byte) error {
 		state.learnOf(r)
 		runs, ids = append(runs, r), append(ids, hashID(r.ID))
 	}
-	for range d.count(11) {
+	for range d.count(12) {
 		k := Key(binary.LittleEndian.Uint64(d.bytes(8)))
 		g := &Group{Count: int(d.uint()), last: d.uint()}
 		n := d.count(1)
@@ -92,6 +96,13 @@ func (s *State) UnmarshalBinary(b []byte) error {
 				break
 			}
 			g.add(runs[i], ids[i])
+		}
+		if n = d.count(templateSize); n > mostTemplates {
+			d.fail("group %x: %d templates", k, n)
+			break
+		}
+		for range n {
+			g.templates = append(g.templates, d.template())
 		}
 		state.groups[k] = g
 	}
@@ -156,6 +167,16 @@ func (w *writer) run(r *Run) {
 		w.b = binary.LittleEndian.AppendUint32(w.b, uint32(in.ID))
 		w.b = append(w.b, byte(in.Kind))
 		w.b = binary.LittleEndian.AppendUint64(w.b, math.Float64bits(in.Value))
+	}
+}
+
+// templateSize is what a template takes, in bytes.
+const templateSize = 8 * (1 + len(sketch{}))
+
+func (w *writer) template(t template) {
+	w.b = binary.LittleEndian.AppendUint64(w.b, uint64(t.key))
+	for _, bits := range t.sketch {
+		w.b = binary.LittleEndian.AppendUint64(w.b, bits)
 	}
 }
 
@@ -233,6 +254,14 @@ func (d *reader) text() string {
 func (d *reader) time() time.Time {
 	seconds, nanos := d.int(), d.uint()
 	return time.Unix(seconds, int64(nanos%1e9)).UTC()
+}
+
+func (d *reader) template() (t template) {
+	t.key = Key(binary.LittleEndian.Uint64(d.bytes(8)))
+	for i := range t.sketch {
+		t.sketch[i] = binary.LittleEndian.Uint64(d.bytes(8))
+	}
+	return t
 }
 
 // mostWord bounds the logarithm of a word: none is as large, or small.

@@ -53,10 +53,7 @@ func partsOf(s *predictor.JobSpec) (hashes [numParts]hash, present part) {
 	h := fnvOffset
 	set(who, s.Namespace != "" || s.User != "", h.text(s.Namespace).text(s.User))
 	set(what, value != "", h.text(RunName(s)))
-	template := Template(value)
-	start := Stem(template)
-	set(kind, value != "", h.text(template))
-	set(stem, start != "", h.text(start))
+	set(kind, value != "", h.text(Template(value)))
 	set(command, s.Command != "", h.text(Template(s.Command)))
 	set(image, s.Image != "", h.text(repository(s.Image)))
 	set(version, s.Image != "", h.text(s.Image))

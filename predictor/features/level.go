@@ -2,6 +2,7 @@ package features
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,7 +17,6 @@ const (
 	who      part = 1 << iota // namespace and user
 	what                      // RunName, word for word
 	kind                      // template of the family, else the owner, else the name
-	stem                      // what that template starts with
 	command                   // template of the command
 	image                     // without tag and digest
 	version                   // image with tag and digest
@@ -50,7 +50,8 @@ const OwnLevels = levelCommand + 1
 const (
 	levelName     = 4
 	levelTemplate = 5
-	levelCommand  = 6
+	LevelNearest  = 6
+	levelCommand  = 7
 	LevelUser     = 10
 	levelQueue    = 14
 	levelAll      = NumLevels - 1
@@ -65,8 +66,8 @@ var Levels = [NumLevels]Level{
 	{"name, limit", who | what | command | limit},
 	{"name", who | what},
 	{"template", who | kind},
+	{"nearest names", 0}, // no group of the job's own: see State.View
 	{"command", who | image | command},
-	{"similar name", who | stem},
 	{"user, shape, limit", who | shape | limit},
 	{"user, limit", who | limit},
 	{"user", who},
@@ -94,8 +95,22 @@ func (k *Keys) Own() []int {
 	return own
 }
 
-// Describe says in words what the jobs of a level have in common with s: "user
-// alice, name train".
+// Describe says in words what the runs at a level have in common with s: "user alice, name
+// train"; at LevelNearest it names the templates, "names nearest: train-resnet, train-bert".
+func (v *View) Describe(level int, s *predictor.JobSpec) string {
+	if level != LevelNearest {
+		return Levels[level].Describe(s)
+	}
+	var names []string
+	for _, r := range slices.Backward(v[level]) {
+		if name := clip(Template(r.Name)); name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return "names nearest: " + strings.Join(names, ", ")
+}
+
+// Describe says in words what the jobs of a level have in common with s.
 func (l Level) Describe(s *predictor.JobSpec) string {
 	var d []string
 	has := func(p part) bool { return l.parts&p != 0 }
@@ -116,9 +131,6 @@ func (l Level) Describe(s *predictor.JobSpec) string {
 	}
 	if has(kind) {
 		add(label+" like", Template(value))
-	}
-	if has(stem) {
-		add(label+" starting with", Stem(Template(value)))
 	}
 	if has(command) {
 		add("command like", Template(s.Command))

@@ -35,6 +35,8 @@ type Group struct {
 	ids   []uint32 // hashes of their IDs: most records are of none of them
 	Count int      // runs observed, those beyond the window included
 	last  uint64   // value of State.runs at the latest one
+	// templates are those of its jobs, if it is a group in which they are looked for.
+	templates []template
 }
 
 // NewState returns a State that has seen nothing.
@@ -94,6 +96,9 @@ func (s *State) Observe(r *predictor.JobRecord, keys *Keys, before func(*Run)) (
 		g.Count++
 		g.last = s.runs
 	}
+	if g := s.Group(keys[levelTemplate]); g != nil && g.Count == 1 {
+		s.introduce(&r.JobSpec, keys)
+	}
 	if len(s.groups) > MaxGroups {
 		s.forget()
 	}
@@ -152,14 +157,19 @@ func (s *State) forget() {
 // finished at some time, at most Window, in order of observation.
 type View [NumLevels][]*Run
 
-// View returns what the groups remembered at t; the zero t is now. Of a group that
-// has forgotten all runs that had finished then, the oldest it remembers stand in.
-func (s *State) View(keys *Keys, t time.Time) View {
+// View returns what the groups of a job remembered at t; the zero t is now. Of a group
+// that has forgotten all runs that had finished then, the oldest it remembers stand in.
+// If no run of the job's template had finished, LevelNearest has those of other templates
+// whose names are nearest to it.
+func (s *State) View(j *predictor.JobSpec, keys *Keys, t time.Time) View {
 	var v View
 	for level, k := range keys {
 		if g := s.Group(k); g != nil {
 			v[level] = g.at(t)
 		}
+	}
+	if keys[levelTemplate] != 0 && len(v[levelTemplate]) == 0 {
+		v[LevelNearest] = s.nearest(j, keys, t)
 	}
 	return v
 }

@@ -46,23 +46,6 @@ func Template(s string) string {
 	return b.String()
 }
 
-// Stem is the first half of a template's words, by which a job that nobody has seen yet
-// finds its relatives: "train-resnet" is that of "train-resnet-large-#" and of
-// "train-resnet-tiny". It is empty if there is only one word: "#" is none, nor is what
-// comes before a slash, the kind of an owner.
-func Stem(template string) string {
-	var ends []int // of the words
-	for i := strings.LastIndexByte(template, '/') + 1; i < len(template); i++ {
-		if last := i+1 == len(template) || !isWord(template[i+1]); last && isWord(template[i]) {
-			ends = append(ends, i+1)
-		}
-	}
-	if len(ends) < 2 {
-		return ""
-	}
-	return template[:ends[(len(ends)-1)/2]]
-}
-
 type piece int
 
 const (

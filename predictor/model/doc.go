@@ -5,7 +5,8 @@
 // from it: quantiles, mean, what remains after some time, and the reasons.
 //
 //  1. Pool. Each group of the job (features.Levels) adds its latest runs, finest group
-//     first. A run weighs less the older it is and the less its job asked for the same
+//     first; a job with a name that nobody has seen borrows those of the nearest names.
+//     A run weighs less the older it is and the less its job asked for the same
 //     (similarity). A group takes a part of the weight and leaves the rest to coarser
 //     ones: more, the more runs it has, and the better it has done (backoff). It enters
 //     in up to three ways (component): its last few runs, all of its window, and its

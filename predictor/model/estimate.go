@@ -47,7 +47,7 @@ func (m *Model) estimateRuntime(q *question, s *predictor.JobSpec) predictor.Est
 			Runtime:     quantiles(t.calibration.read(&d), time.Second),
 			MeanRuntime: scale(d.mean(), time.Second),
 			Samples:     d.exact, Cold: cold(q),
-			Source: features.Levels[d.level].Describe(s) + ": " + d.family(),
+			Source: q.runs.Describe(d.level, s) + ": " + d.family(),
 		}
 	}
 	if limit := m.limits.of(s); limit > 0 {
@@ -70,7 +70,7 @@ func (m *Model) estimateMemory(q *question, e *predictor.Estimate) {
 // question asks about a job as of now.
 func (m *Model) question(s *predictor.JobSpec) *question {
 	keys, ask := features.KeysOf(s), features.AskOf(s)
-	return &question{at: s.Submitted, keys: &keys, ask: &ask, runs: m.history.View(&keys, time.Time{})}
+	return &question{at: s.Submitted, keys: &keys, ask: &ask, runs: m.history.View(s, &keys, time.Time{})}
 }
 
 // family names the kind of estimator behind a distribution.

@@ -28,7 +28,7 @@ func (m *Model) Explain(s *predictor.JobSpec) predictor.Explanation {
 		if len(runs) == 0 {
 			continue
 		}
-		group := predictor.Group{Level: features.Levels[level].Name, Key: features.Levels[level].Describe(s), Used: known && level == d.level}
+		group := predictor.Group{Level: features.Levels[level].Name, Key: q.runs.Describe(level, s), Used: known && level == d.level}
 		group.Samples, group.Median = summary(runs)
 		x.Groups = append(x.Groups, group)
 		if !group.Used {

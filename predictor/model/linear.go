@@ -105,7 +105,7 @@ func (s *shift) from(in features.Inputs) float64 {
 func (m *Model) learnLinear(t *target, q *question, came float64) {
 	for level, key := range q.keys[:features.OwnLevels] {
 		runs := q.runs[level]
-		if len(runs) < fewestRows || q.same(level) >= 0 {
+		if key == 0 || len(runs) < fewestRows || q.same(level) >= 0 {
 			continue
 		}
 		f := t.linear[key]

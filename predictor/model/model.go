@@ -50,7 +50,7 @@ func (m *Model) Observe(r predictor.JobRecord) {
 	run, added := m.history.Observe(&r, &keys, func(run *features.Run) {
 		m.limits.learn(run, r.RuntimeLimit)
 		ask := run.Ask()
-		q := question{at: run.Submitted, keys: &keys, ask: &ask, runs: m.history.View(&keys, run.Submitted)}
+		q := question{at: run.Submitted, keys: &keys, ask: &ask, runs: m.history.View(&r.JobSpec, &keys, run.Submitted)}
 		for t := range m.targets {
 			m.learn(&m.targets[t], run, &q)
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,9 +55,27 @@ func TestUnseenNameHasRelatives(t *testing.T) {
 		}
 	}
 	d.expects(t, "train-resnet-medium", 3*time.Hour)
+	d.expects(t, "eu-resnet-train", 3*time.Hour)
+	d.expects(t, "ResnetTraining", 3*time.Hour)
 	d.expects(t, "etl-suppliers", time.Minute)
 	d.expects(t, "etl-orders", time.Minute)
 	d.expects(t, "train-resnet-small", 2*time.Hour)
+}
+
+// Whose runs an estimate rests on is said; that they are not the job's own, too.
+func TestUnseenNameIsExplained(t *testing.T) {
+	d := newDiary()
+	for range 20 {
+		d.ran("train-resnet-large", 5*time.Hour)
+		d.ran("etl-orders", time.Minute)
+	}
+	x := d.m.Explain(&predictor.JobSpec{User: "ann", Name: "train-resnet-small", Submitted: d.at})
+	if want := "names nearest: train-resnet-large-#"; !strings.HasPrefix(x.Estimate.Source, want) || !strings.Contains(strings.Join(x.Text, " "), want) {
+		t.Errorf("the source is %q and the text %q, want %q in both", x.Estimate.Source, x.Text, want)
+	}
+	if !x.Estimate.Cold || x.Estimate.Samples != 16 {
+		t.Errorf("cold %v, %d samples; want 16 of another name", x.Estimate.Cold, x.Estimate.Samples)
+	}
 }
 
 // Once a job takes ten times as long as it did, eight runs tell more than the three
