@@ -34,8 +34,12 @@ type question struct {
 // at this one; -1 if there is none.
 func (q *question) same(level int) int {
 	runs := q.runs[level]
-	for l := level - 1; l >= 0 && level != features.LevelNearest; l-- {
+	if level == features.LevelNearest {
+		return -1
+	}
+	for l := level - 1; l >= 0; l-- {
 		// The runs of a finer group are among those of a coarser one: if as many, the same.
+		// Those of other names are among none of them.
 		if l != features.LevelNearest && len(q.runs[l]) == len(runs) && q.runs[l][0] == runs[0] {
 			return l
 		}
