@@ -217,7 +217,9 @@ func TestUnavailableIsRetried(t *testing.T) {
 // that names a champion, which another may have replaced meanwhile.
 func TestWhatIsRetried(t *testing.T) {
 	var config struct {
-		MethodConfig []struct{ Name []struct{ Service, Method string } }
+		MethodConfig []struct {
+			Name []struct{ Service, Method string }
+		}
 	}
 	if err := json.Unmarshal([]byte(serviceConfig), &config); err != nil {
 		t.Fatal(err)
