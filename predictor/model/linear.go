@@ -51,10 +51,13 @@ const (
 	worst = 2
 )
 
-// winner returns the regression of a group if it has predicted the group better than
-// its history has, nil otherwise.
-func (rs regressions) winner(key features.Key) *fit {
-	if f := rs[key]; f != nil && len(f.columns) > 0 && f.trials >= fewestTrials && f.wins() {
+// winner returns the regression of a job's group if it has predicted the group better than
+// its history has, nil otherwise. Only the job's own groups have any.
+func (t *target) winner(keys *features.Keys, level int) *fit {
+	if level >= features.OwnLevels {
+		return nil
+	}
+	if f := t.linear[keys[level]]; f != nil && len(f.columns) > 0 && f.trials >= fewestTrials && f.wins() {
 		return f
 	}
 	return nil
@@ -94,10 +97,14 @@ func (s *shift) at(in features.Inputs) float64 {
 	return sum
 }
 
-// from is how much more the job would take than a run took with its inputs, on the
-// logarithmic scale. It is bounded: what lies farther apart says nothing.
-func (s *shift) from(in features.Inputs) float64 {
-	return min(max(s.to-s.at(in), -farthest), farthest)
+// shifts appends to by how much more a job would take than each run took with its inputs, on
+// the logarithmic scale. It is bounded: what lies farther apart says nothing.
+func (f *fit) shifts(by []float64, runs []*features.Run, ask *features.Ask) []float64 {
+	s := f.shift(ask.Inputs)
+	for _, r := range runs {
+		by = append(by, min(max(s.to-s.at(r.Inputs), -farthest), farthest))
+	}
+	return by
 }
 
 // learnLinear tries the regression of each of the job's own groups on the value that came,
@@ -124,7 +131,11 @@ func (m *Model) learnLinear(t *target, q *question, came float64) {
 }
 
 // trial is the room that a try needs.
-type trial struct{ with, without []boost.Sample }
+type trial struct {
+	known         []*features.Run
+	by, far       []float64
+	with, without []boost.Sample
+}
 
 var trialRoom = sync.Pool{New: func() any { return new(trial) }}
 
@@ -133,11 +144,14 @@ func (f *fit) try(t *target, runs []*features.Run, ask *features.Ask, came float
 	room := trialRoom.Get().(*trial)
 	defer trialRoom.Put(room)
 	room.with, room.without = room.with[:0], room.without[:0]
-	age, to := 1.0, f.shift(ask.Inputs)
-	for _, r := range slices.Backward(runs) {
-		if v := t.of(r); v.Known && !v.Censored {
-			room.with = append(room.with, boost.Sample{Value: v.Log + to.from(r.Inputs), Weight: age})
-			room.without = append(room.without, boost.Sample{Value: v.Log, Weight: age * t.similarity(r, ask)})
+	room.known = t.known(room.known[:0], runs)
+	room.by = f.shifts(room.by[:0], room.known, ask)
+	room.far = t.distances(room.far[:0], room.known, ask)
+	age := 1.0
+	for i, r := range room.known {
+		if v := t.of(r); !v.Censored {
+			room.with = append(room.with, boost.Sample{Value: v.Log + room.by[i], Weight: age})
+			room.without = append(room.without, boost.Sample{Value: v.Log, Weight: age * similarity(room.far[i])})
 			age *= ageing
 		}
 	}

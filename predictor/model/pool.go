@@ -55,7 +55,8 @@ type pool struct {
 	uses       []use
 	batches    []batch // the first is empty
 	components []component
-	known      []*features.Run  // of the target, newest first
+	known      []*features.Run  // of a group, that tell of the target, newest first
+	far        []float64        // how far each of them is from the job
 	sorter     sorter           // has the points of the distribution
 	steps      []step           // of the distribution
 	places     [maxValues]int16 // of runs in values, from 1, by hash
@@ -68,9 +69,8 @@ const maxValues = 1 << 12
 // A value is what one run says of the job.
 type value struct {
 	point
-	similarity float64       // of what the run asked for and what the job does
-	run        *features.Run // nil if a regression shifted it, for one group alone
-	relative   bool          // as a factor of the user's word
+	similarity float64 // of what the run asked for and what the job does
+	key        uint64  // of the run, and of the way it enters; zero if a regression shifted it, for one group alone
 }
 
 // A use is a value's part in a batch.
@@ -120,7 +120,7 @@ func (m *Model) pool(t *target, q *question) *pool {
 		if same := q.same(level); same >= 0 {
 			*in = entered[same]
 		} else {
-			in[window] = p.enterHistory(runs, q.ask, t.linear.winner(q.keys[level]))
+			in[window] = p.enterHistory(runs, q.ask, t.winner(q.keys, level))
 			in[recent] = p.enterRecent(in[window], len(runs))
 		}
 		relates := word && !t.fixesWord(features.Levels[level])
@@ -174,22 +174,22 @@ func (p *pool) empty() bool { return len(p.components) == 0 }
 // enterHistory takes a group's runs, shifted by its regression unless that is nil.
 func (p *pool) enterHistory(runs []*features.Run, ask *features.Ask, fit *fit) int {
 	b := batch{from: len(p.uses), linear: fit != nil}
-	var to shift
+	p.known = p.target.known(p.known[:0], runs)
 	if fit != nil {
-		to = fit.shift(ask.Inputs)
+		p.far = fit.shifts(p.far[:0], p.known, ask)
+	} else {
+		p.far = p.target.distances(p.far[:0], p.known, ask)
 	}
 	age := 1.0
-	p.known = p.target.known(p.known[:0], runs)
-	for _, r := range p.known {
-		came := p.target.of(r)
+	for i, r := range p.known {
+		came, far := p.target.of(r), p.far[i]
 		var v int32
 		if fit != nil {
-			by := to.from(r.Inputs)
-			v = p.add(came, by, math.Exp(-math.Abs(by)), nil, false)
-		} else if place, ok := p.place(r, false); ok {
+			v = p.add(came, far, math.Exp(-math.Abs(far)), 0)
+		} else if place := p.place(keyOf(r, false)); *place != 0 {
 			v = int32(*place - 1)
 		} else {
-			v = p.add(came, 0, p.target.similarity(r, ask), r, false)
+			v = p.add(came, 0, similarity(far), keyOf(r, false))
 			*place = int16(v + 1)
 		}
 		p.use(&b, v, age*p.values[v].similarity)
@@ -225,9 +225,9 @@ func (p *pool) enterRelative(runs []*features.Run, ask *features.Ask) int {
 		if !came.Known || math.IsNaN(came.Word) {
 			continue
 		}
-		place, known := p.place(r, true)
-		if !known {
-			*place = int16(p.add(came, word-came.Word, 1, r, true) + 1)
+		place := p.place(keyOf(r, true))
+		if *place == 0 {
+			*place = int16(p.add(came, word-came.Word, 1, keyOf(r, true)) + 1)
 		}
 		p.use(&b, int32(*place-1), age)
 		age *= ageing
@@ -251,24 +251,26 @@ func (p *pool) enter(b *batch) int {
 	return len(p.batches) - 1
 }
 
-func (p *pool) add(came *features.Value, shift, similarity float64, r *features.Run, relative bool) int32 {
-	p.values = append(p.values, value{point{log: came.Log + shift, censored: came.Censored}, similarity, r, relative})
+func (p *pool) add(came *features.Value, shift, similarity float64, key uint64) int32 {
+	p.values = append(p.values, value{point{log: came.Log + shift, censored: came.Censored}, similarity, key})
 	return int32(len(p.values) - 1)
 }
 
-// place returns where a run's place in values is kept, and whether it has one.
-func (p *pool) place(r *features.Run, relative bool) (*int16, bool) {
-	h := r.Sequence << 1
+// keyOf returns the key of what a run says, by itself or as a factor of the user's word.
+func keyOf(r *features.Run, relative bool) uint64 {
+	key := r.Sequence << 1
 	if relative {
-		h++
+		key++
 	}
-	for ; ; h++ {
+	return key
+}
+
+// place returns where the place in values of what has a key is kept: zero if it has none yet.
+func (p *pool) place(key uint64) *int16 {
+	for h := key; ; h++ {
 		place := &p.places[h%uint64(len(p.places))]
-		if *place == 0 {
-			return place, false
-		}
-		if v := &p.values[*place-1]; v.run == r && v.relative == relative {
-			return place, true
+		if *place == 0 || p.values[*place-1].key == key {
+			return place
 		}
 	}
 }

@@ -58,21 +58,32 @@ const kernelWidth = 0.5
 // farthest bounds the distance, so that no weight vanishes altogether.
 const farthest = 20
 
-// similarity is how much a run counts for a job by what both ask for: one if they
-// ask for the same, less the more the user's word and the declared inputs differ.
-// What only one of them has does not count.
-func (q *quantity) similarity(r *features.Run, ask *features.Ask) float64 {
-	distance := 0.0
-	if d := math.Abs(q.of(r).Word - ask.Words[q.Target]); d > 0 { // not NaN
-		distance = d
-	}
-	if len(ask.Inputs) > 0 && ask.Inputs[0].Kind == features.Declared { // those come first
-		distance += apart(r.Inputs, ask.Inputs)
-	}
-	if distance == 0 {
+// similarity is how much a run counts for a job that it is so far from (distances): one if both
+// ask for the same, less the more that differs.
+func similarity(far float64) float64 {
+	if far == 0 {
 		return 1
 	}
-	return math.Exp(-min(distance, farthest) / kernelWidth)
+	return math.Exp(-min(far, farthest) / kernelWidth)
+}
+
+// distances appends to far how far runs are from a job by what both ask for: the differences
+// between the user's words and between the declared inputs. What only one of them has does
+// not count. As with known, a loop that does little else has the inputs fetched at once.
+func (q *quantity) distances(far []float64, runs []*features.Run, ask *features.Ask) []float64 {
+	word := ask.Words[q.Target]
+	declares := len(ask.Inputs) > 0 && ask.Inputs[0].Kind == features.Declared // those come first
+	for _, r := range runs {
+		distance := 0.0
+		if d := math.Abs(q.of(r).Word - word); d > 0 { // not NaN
+			distance = d
+		}
+		if declares {
+			distance += apart(r.Inputs, ask.Inputs)
+		}
+		far = append(far, distance)
+	}
+	return far
 }
 
 // apart is the sum of the differences between the declared inputs that a and b have.
