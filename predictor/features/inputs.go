@@ -2,7 +2,6 @@ package features
 
 import (
 	"cmp"
-	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -73,7 +72,7 @@ func inputsOf(s *predictor.JobSpec) Inputs {
 			in = append(in, Input{id, kind, math.Copysign(math.Log1p(math.Abs(x)), x)})
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(s.Features)) {
+	for _, name := range names(s.Features) {
 		if f := s.Features[name]; f.Text == "" {
 			add(inputID("feature."+name), Declared, f.Number)
 		}
@@ -90,6 +89,16 @@ func inputsOf(s *predictor.JobSpec) Inputs {
 	numbers(name, func(place int, x float64) { add(inputID("name."+strconv.Itoa(place)), Found, x) })
 	slices.SortStableFunc(in, func(a, b Input) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID)) })
 	return slices.CompactFunc(in, func(a, b Input) bool { return a.ID == b.ID && a.Kind == b.Kind })
+}
+
+// names returns the names of features in order.
+func names(f map[string]predictor.Feature) []string {
+	names := make([]string, 0, len(f))
+	for name := range f {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
 }
 
 // arguments finds the numbers in a command: "--n=5", "-n 5", "n=5"; a bare number

@@ -1,10 +1,8 @@
 package features
 
 import (
-	"maps"
 	"math"
 	"math/bits"
-	"slices"
 	"strings"
 
 	"github.com/runcast/runcast/predictor"
@@ -112,7 +110,7 @@ func (h hash) uint(x uint64) hash {
 func (h hash) number(x float64) hash { return h.uint(math.Float64bits(x)) }
 
 func (h hash) features(f map[string]predictor.Feature) hash {
-	for _, name := range slices.Sorted(maps.Keys(f)) {
+	for _, name := range names(f) {
 		h = h.text(name).text(f[name].Text).number(f[name].Number)
 	}
 	return h

@@ -1,7 +1,6 @@
 package features
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -112,12 +111,16 @@ func (v *View) Describe(level int, s *predictor.JobSpec) string {
 
 // Describe says in words what the jobs of a level have in common with s.
 func (l Level) Describe(s *predictor.JobSpec) string {
-	var d []string
+	d := make([]byte, 0, 128)
 	has := func(p part) bool { return l.parts&p != 0 }
 	add := func(label, value string) {
-		if value != "" {
-			d = append(d, label+" "+clip(value))
+		if value == "" {
+			return
 		}
+		if len(d) > 0 {
+			d = append(d, ", "...)
+		}
+		d = append(append(append(d, label...), ' '), clip(value)...)
 	}
 	if has(who | queue) {
 		add("namespace", s.Namespace)
@@ -157,18 +160,20 @@ func (l Level) Describe(s *predictor.JobSpec) string {
 	if len(d) == 0 {
 		return "all jobs"
 	}
-	return strings.Join(d, ", ")
+	return string(d)
 }
 
 func describeShape(s *predictor.JobSpec) string {
-	d := fmt.Sprintf("%d × %g cores", s.Gang(), s.Requests.CPUCores)
+	amount := func(d []byte, x float64) []byte { return strconv.AppendFloat(d, x, 'g', -1, 64) }
+	d := strconv.AppendInt(make([]byte, 0, 64), int64(s.Gang()), 10)
+	d = append(amount(append(d, " × "...), s.Requests.CPUCores), " cores"...)
 	if s.Requests.Memory > 0 {
-		d += " " + s.Requests.Memory.String()
+		d = append(append(d, ' '), s.Requests.Memory.String()...)
 	}
 	if s.Requests.GPUs > 0 {
-		d += fmt.Sprintf(" %g GPUs", s.Requests.GPUs)
+		d = append(amount(append(d, ' '), s.Requests.GPUs), " GPUs"...)
 	}
-	return d
+	return string(d)
 }
 
 func positive(d time.Duration) string {
