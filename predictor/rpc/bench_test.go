@@ -88,8 +88,8 @@ func (l learned) Estimate(_ context.Context, jobs []predictor.JobSpec) ([]predic
 	return estimates, nil
 }
 
-// learn returns what n jobs of 20 users with ten pipelines each teach, and the jobs: all that can be
-// measured of a job was.
+// learn returns what n jobs of 20 users with ten pipelines each teach, and the jobs: eleven of
+// twelve have succeeded, and all that can be measured of a job was.
 func learn(n int) (learned, []predictor.JobSpec) {
 	random := rand.New(rand.NewPCG(1, 2))
 	l := learned{model: model.New(1)}
@@ -99,7 +99,15 @@ func learn(n int) (learned, []predictor.JobSpec) {
 		r.User, r.Family = fmt.Sprint("user-", random.IntN(20)), fmt.Sprint("pipeline-", random.IntN(10))
 		r.Submitted = r.Submitted.Add(time.Duration(i) * time.Minute)
 		r.Started = r.Submitted
-		r.Finished = r.Started.Add(time.Duration(float64(time.Hour) * math.Exp(random.NormFloat64())))
+		size := math.Exp(random.NormFloat64())
+		r.Finished = r.Started.Add(time.Duration(size * float64(time.Hour)))
+		r.Usage = predictor.Usage{
+			PeakMemory: predictor.Bytes(size * float64(predictor.GiB)), PeakCPUCores: size, BusyCPUCores: size,
+			PeakGPUMemory: predictor.Bytes(size * float64(predictor.GiB)), GPUUtilization: new(random.Float64()),
+		}
+		if r.OOMKills, r.Outcome = 0, predictor.Succeeded; random.IntN(12) == 0 {
+			r.Outcome = predictor.Failed
+		}
 		l.model.Observe(r)
 		jobs[i] = r.JobSpec
 	}
