@@ -122,7 +122,7 @@ func span(name string, field func(*predictor.JobRecord) *time.Duration) column {
 	}
 }
 
-func whole[T int | int32](name string, field func(*predictor.JobRecord) *T, least, most int64, expected string) column {
+func whole[T int | int32 | predictor.Bytes](name string, field func(*predictor.JobRecord) *T, least, most int64, expected string) column {
 	return column{
 		name: name,
 		parse: func(r *predictor.JobRecord, cell string) string {
@@ -142,24 +142,9 @@ func whole[T int | int32](name string, field func(*predictor.JobRecord) *T, leas
 	}
 }
 
+// bytes leaves the range to the record's own Validate.
 func bytes(name string, field func(*predictor.JobRecord) *predictor.Bytes) column {
-	return column{
-		name: name,
-		parse: func(r *predictor.JobRecord, cell string) string {
-			n, ok := parseInt(cell)
-			if !ok {
-				return "a whole number of bytes"
-			}
-			*field(r) = predictor.Bytes(n)
-			return ""
-		},
-		format: func(r *predictor.JobRecord) string {
-			if n := *field(r); n != 0 {
-				return strconv.FormatInt(int64(n), 10)
-			}
-			return ""
-		},
-	}
+	return whole(name, field, math.MinInt64, math.MaxInt64, "a whole number of bytes")
 }
 
 // amount is a number of which 0 and empty say the same: nothing was asked for.
