@@ -129,3 +129,20 @@ func TestConcordance(t *testing.T) {
 		t.Errorf("sampled %g, all pairs %g", got, right/pairs)
 	}
 }
+
+// A share of all jobs is 1 and not a little more, however many there are.
+func TestSharesAreShares(t *testing.T) {
+	for n := range 200 {
+		said := make([]outcome, n+1)
+		for i := range said {
+			said[i] = outcome{p10: 1, p50: 1, p90: 1, p99: 1, actual: 1, trial: trial{first: 1, retry: 2, node: 4, peak: 2}}
+		}
+		m := measure(said, 1)
+		for name, share := range map[string]float64{"within 2x": m.Within2x, "within 25 %": m.Within25Pct, "coverage p90": m.CoverageP90,
+			"first attempt failures": measureMemory(said, 1).FirstAttemptFailures} {
+			if share != 1 {
+				t.Errorf("%s of %d jobs is %v, want 1", name, len(said), share)
+			}
+		}
+	}
+}

@@ -67,7 +67,7 @@ func measure(said []outcome, seed uint64) Metrics {
 	abs, rel := make([]float64, len(said)), make([]float64, len(said))
 	share := func(count *float64, ok bool) {
 		if ok {
-			*count += 1 / n
+			*count++
 		}
 	}
 	for i, o := range said {
@@ -84,6 +84,9 @@ func measure(said []outcome, seed uint64) Metrics {
 		share(&m.CoverageP90, o.actual <= o.p90)
 		share(&m.CoverageP99, o.actual <= o.p99)
 	}
+	for _, count := range []*float64{&m.Within2x, &m.Within25Pct, &m.Under, &m.CoverageP10, &m.CoverageP50, &m.CoverageP90, &m.CoverageP99} {
+		*count /= n // at the end: a sum of 1/n comes out above 1
+	}
 	slices.Sort(abs)
 	slices.Sort(rel)
 	m.MedAE, m.MedAPE = middle(abs), middle(rel)
@@ -97,10 +100,14 @@ func measureMemory(said []outcome, scale float64) *MemoryMetrics {
 	for _, o := range said {
 		c := o.run(scale)
 		m.WastageGBh += c.wastage
-		m.Attempts += float64(c.attempts) / n
+		m.Attempts += float64(c.attempts)
 		if c.attempts > 1 {
-			m.FirstAttemptFailures += 1 / n
+			m.FirstAttemptFailures++
 		}
+	}
+	if n > 0 {
+		m.Attempts /= n
+		m.FirstAttemptFailures /= n
 	}
 	return m
 }
