@@ -34,7 +34,7 @@ func newLink(t testing.TB, register func(*Server), change ...func(*linkConfig)) 
 	t.Helper()
 	config := linkConfig{
 		server: ServerConfig{Listen: "localhost:0", StopTimeout: time.Minute},
-		client: ClientConfig{Target: "passthrough:///localhost"},
+		client: ClientConfig{Target: "passthrough:///localhost", Timeout: time.Minute}, // on a busy machine, under the race detector
 	}
 	for _, c := range change {
 		c(&config)
