@@ -124,7 +124,7 @@ func TestNetwork(t *testing.T) {
 		"metrics":    metrics,
 		"webhook":    {"a pod beside them to scheduler", "a pod elsewhere to scheduler", "outside to scheduler"},
 		"HTTPS":      anywhere("collector", "predictor", "recommender", "scheduler"),
-		"Prometheus": anywhere("collector", "recommender"),
+		"Prometheus": anywhere("collector", "recommender", "scheduler"),
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("what reaches what (-want +got):\n%s", diff)

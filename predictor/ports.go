@@ -24,6 +24,18 @@ type Estimator interface {
 type RunningJob struct {
 	JobSpec
 	Elapsed time.Duration
+	// Progress is the share of this run's work that is done, by the job's own account:
+	// above 0 and at most 1; 0 if it gives none.
+	Progress float64
+}
+
+// Validate reports every field that breaks an invariant, as a ValidationError.
+func (j *RunningJob) Validate() error {
+	var v violations
+	j.JobSpec.validate(&v)
+	v.check("elapsed", span(j.Elapsed), "from 0 to 100 years")
+	v.check("progress", amount(j.Progress, 1), "from 0 to 1")
+	return v.err()
 }
 
 // A History is the log of finished jobs, as the store keeps it and the wire

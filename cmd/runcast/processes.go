@@ -207,8 +207,15 @@ func (p *process) addScheduler(est predictor.Estimator) error {
 	if err != nil {
 		return fmt.Errorf("scheduler: %w", err)
 	}
+	source, err := p.prometheus()
+	if err != nil {
+		return err
+	}
 	s := p.cfg.Scheduler
 	cfg := kube.Config{Cluster: p.cfg.Cluster, Weights: s.weights(), MaxInterval: time.Duration(s.Replan), Election: s.Election.config()}
+	if source != nil {
+		cfg.Progress = source.Progress
+	}
 	loop, err := kube.New(cfg, client, est, p.cfg.policy(), p.log, p.metrics)
 	if err != nil {
 		return fmt.Errorf("scheduler: %w", err)

@@ -308,7 +308,7 @@ func (l *learner) Estimate(j *sim.Job) (predictor.Estimate, error) {
 }
 
 func (l *learner) Remaining(j *sim.Job, _ *predictor.Estimate, elapsed time.Duration) (predictor.Quantiles[time.Duration], error) {
-	return l.model.Remaining(&j.JobSpec, elapsed), nil
+	return l.model.Remaining(&j.JobSpec, elapsed, 0), nil
 }
 
 func (l *learner) Observe(r *predictor.JobRecord) error {

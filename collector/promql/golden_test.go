@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -177,6 +178,14 @@ func perform(t *testing.T, s *Source, args []string) string {
 		}
 		for _, u := range used {
 			fmt.Fprintf(&out, "%s %s %.4g cores %d bytes\n", clock(u.End), u.Container, u.CPUCores, u.Memory)
+		}
+	case "progress":
+		progress, err := s.Progress(t.Context(), second("at"))
+		if err != nil {
+			t.Fatalf("%v: %v", args, err)
+		}
+		for _, pod := range slices.Sorted(maps.Keys(progress)) {
+			fmt.Fprintf(&out, "%s %.4g\n", pod, progress[pod])
 		}
 	case "probe":
 		for _, f := range s.probe(t.Context(), second("at")) {

@@ -17,6 +17,7 @@ const (
 	KubeStateMetrics Exporter = "kube-state-metrics"
 	CAdvisor         Exporter = "cadvisor"
 	DCGM             Exporter = "dcgm"
+	Workload         Exporter = "workload" // the pods themselves
 )
 
 const (
@@ -55,6 +56,7 @@ var styles = map[Exporter]map[string]labelStyle{
 		styleExported: {namespace: "exported_namespace", pod: "exported_pod", container: "exported_container"},
 		stylePodName:  {namespace: "pod_namespace", pod: "pod_name", container: "container_name"},
 	},
+	Workload: {stylePlain: plain}, // labels that the scrape adds
 }
 
 // signs are the series that tell a style; the first style without a sign, plain for
@@ -88,7 +90,7 @@ type styleKey struct {
 // stylesAt returns the styles of an exporter's labels in the data about at, none if
 // it has no series. A setting saves the look-up.
 func (s *Source) stylesAt(ctx context.Context, e Exporter, at time.Time) ([]labelStyle, error) {
-	set := map[Exporter]string{KubeStateMetrics: s.cfg.Labels.KubeStateMetrics, CAdvisor: s.cfg.Labels.CAdvisor, DCGM: s.cfg.Labels.GPU}[e]
+	set := map[Exporter]string{KubeStateMetrics: s.cfg.Labels.KubeStateMetrics, CAdvisor: s.cfg.Labels.CAdvisor, DCGM: s.cfg.Labels.GPU, Workload: stylePlain}[e]
 	switch set {
 	case styleNone:
 		return nil, nil

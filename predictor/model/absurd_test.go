@@ -82,8 +82,10 @@ func ask(t *testing.T, what string, m *model.Model, s *predictor.JobSpec, elapse
 	if again := m.Estimate(s); again != e {
 		t.Errorf("%s: %+v, asked again %+v", what, e, again)
 	}
-	if left := m.Remaining(s, elapsed); !left.Valid() {
-		t.Errorf("%s: after %v remain %v", what, elapsed, left)
+	for _, progress := range []float64{0, math.SmallestNonzeroFloat64, 0.3, 1} {
+		if left := m.Remaining(s, elapsed, progress); !left.Valid() {
+			t.Errorf("%s: after %v, with %g done, remain %v", what, elapsed, progress, left)
+		}
 	}
 	x := m.Explain(s)
 	if x.Estimate != e {

@@ -206,6 +206,6 @@ func BenchmarkRemaining(b *testing.B) {
 	load, next := served(b, history(lengths[0]))
 	m := load()
 	for i := 0; b.Loop(); i++ {
-		m.Remaining(&next[i%len(next)].JobSpec, time.Hour)
+		m.Remaining(&next[i%len(next)].JobSpec, time.Hour, 0)
 	}
 }

@@ -56,7 +56,7 @@ func TestLimitsCap(t *testing.T) {
 			t.Errorf("job %d, limit %v: %+v", i, s.RuntimeLimit, e)
 		}
 		ran := time.Duration(random.Int64N(int64(2 * s.RuntimeLimit)))
-		if left := m.Remaining(&s, ran); left.P99 > max(s.RuntimeLimit-ran, 0) {
+		if left := m.Remaining(&s, ran, pick(random, 0, random.Float64())); left.P99 > max(s.RuntimeLimit-ran, 0) {
 			t.Errorf("job %d, limit %v: after %v remain %v", i, s.RuntimeLimit, ran, left)
 		}
 	}
@@ -154,7 +154,7 @@ func TestReadersAtOnce(t *testing.T) {
 	about := func(i int) answer {
 		s := &records[i].JobSpec
 		x := m.Explain(s)
-		return answer{x.Estimate, m.Remaining(s, time.Minute)}
+		return answer{x.Estimate, m.Remaining(s, time.Minute, 0.5)}
 	}
 	const jobs = 200
 	var want [jobs]answer

@@ -101,21 +101,12 @@ func fromFeature(v *violations, name string, m *pb.Feature) predictor.Feature {
 }
 
 func toRunningJob(j *predictor.RunningJob) *pb.RunningJob {
-	return &pb.RunningJob{Job: toJobSpec(&j.JobSpec), Elapsed: toSpan(j.Elapsed)}
+	return &pb.RunningJob{Job: toJobSpec(&j.JobSpec), Elapsed: toSpan(j.Elapsed), Progress: j.Progress}
 }
 
 func fromRunningJob(v *violations, m *pb.RunningJob) predictor.RunningJob {
 	if m.GetJob() == nil {
 		v.add("job", "a job")
 	}
-	return predictor.RunningJob{JobSpec: fromJobSpec(v, m.GetJob()), Elapsed: fromSpan(v, "elapsed", m.GetElapsed())}
-}
-
-func validateRunningJob(j *predictor.RunningJob) error {
-	var v violations
-	v.validate(j.Validate())
-	if j.Elapsed < 0 || j.Elapsed > predictor.MaxDuration {
-		v.add("elapsed", "from 0 to 100 years")
-	}
-	return v.err()
+	return predictor.RunningJob{JobSpec: fromJobSpec(v, m.GetJob()), Elapsed: fromSpan(v, "elapsed", m.GetElapsed()), Progress: m.GetProgress()}
 }

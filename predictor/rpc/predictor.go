@@ -58,7 +58,7 @@ func (s *predictorServer) estimate(ctx context.Context, jobs []predictor.JobSpec
 }
 
 func (s *predictorServer) PredictRemaining(ctx context.Context, req *pb.PredictRemainingRequest) (*pb.PredictRemainingResponse, error) {
-	jobs, err := fromList("jobs", req.GetJobs(), fromRunningJob, validateRunningJob)
+	jobs, err := fromList("jobs", req.GetJobs(), fromRunningJob, (*predictor.RunningJob).Validate)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +109,7 @@ func (c *estimatorClient) Estimate(ctx context.Context, jobs []predictor.JobSpec
 }
 
 func (c *estimatorClient) Remaining(ctx context.Context, jobs []predictor.RunningJob) ([]predictor.Quantiles[time.Duration], error) {
-	requests, err := toList("jobs", jobs, toRunningJob, validateRunningJob)
+	requests, err := toList("jobs", jobs, toRunningJob, (*predictor.RunningJob).Validate)
 	if err != nil {
 		return nil, err
 	}

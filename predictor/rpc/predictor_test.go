@@ -50,7 +50,7 @@ func TestEstimatorIsTheSameRemotely(t *testing.T) {
 		}
 		running := make([]predictor.RunningJob, n)
 		for i := range running {
-			running[i] = predictor.RunningJob{JobSpec: jobs[i], Elapsed: time.Duration(i) * time.Millisecond}
+			running[i] = predictor.RunningJob{JobSpec: jobs[i], Elapsed: time.Duration(i) * time.Millisecond, Progress: float64(i) / float64(n)}
 		}
 		wantRemaining, _ := local.Remaining(ctx, running)
 		gotRemaining, err := remote.Remaining(ctx, running)
@@ -104,7 +104,7 @@ func TestInvalidJobs(t *testing.T) {
 	server := pb.NewPredictorServiceClient(l.conn)
 	bad := predictor.JobSpec{Requests: predictor.Resources{CPUCores: math.Inf(1)}, Pods: -1}
 	jobs := []predictor.JobSpec{{}, bad, {}, {User: strings.Repeat("x", predictor.MaxTextLength+1)}}
-	running := []predictor.RunningJob{{}, {Elapsed: -1}, {Elapsed: predictor.MaxDuration + 1}, {JobSpec: bad}}
+	running := []predictor.RunningJob{{}, {Elapsed: -1}, {Elapsed: predictor.MaxDuration + 1}, {JobSpec: bad}, {Progress: 1.5}, {Progress: math.NaN()}}
 	var specs []*pb.JobSpec
 	for i := range jobs {
 		specs = append(specs, toJobSpec(&jobs[i]))
@@ -126,13 +126,13 @@ func TestInvalidJobs(t *testing.T) {
 			[]string{"jobs[1].pods", "jobs[1].requests.cpu_cores", "jobs[3].user"}},
 		"client: Remaining": {
 			func() error { _, err := l.Estimator().Remaining(ctx, running); return err },
-			[]string{"jobs[1].elapsed", "jobs[2].elapsed", "jobs[3].pods", "jobs[3].requests.cpu_cores"}},
+			[]string{"jobs[1].elapsed", "jobs[2].elapsed", "jobs[3].pods", "jobs[3].requests.cpu_cores", "jobs[4].progress", "jobs[5].progress"}},
 		"server: PredictRemaining": {
 			func() error {
 				_, err := server.PredictRemaining(ctx, &pb.PredictRemainingRequest{Jobs: append(runs, &pb.RunningJob{})})
 				return err
 			},
-			[]string{"jobs[1].elapsed", "jobs[2].elapsed", "jobs[3].pods", "jobs[3].requests.cpu_cores", "jobs[4].job"}},
+			[]string{"jobs[1].elapsed", "jobs[2].elapsed", "jobs[3].pods", "jobs[3].requests.cpu_cores", "jobs[4].progress", "jobs[5].progress", "jobs[6].job"}},
 		"client: Explain": {
 			func() error { _, err := l.Estimator().Explain(ctx, bad); return err },
 			[]string{"job.pods", "job.requests.cpu_cores"}},

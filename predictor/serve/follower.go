@@ -112,7 +112,7 @@ func (f *follower) estimate(s *predictor.JobSpec) predictor.Estimate {
 func (f *follower) remaining(j *predictor.RunningJob) predictor.Quantiles[time.Duration] {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
-	return f.model.Remaining(&j.JobSpec, j.Elapsed)
+	return f.model.Remaining(&j.JobSpec, j.Elapsed, j.Progress)
 }
 
 func (f *follower) explain(s *predictor.JobSpec) predictor.Explanation {

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -19,6 +20,9 @@ type Config struct {
 	// Weights are scheduler.Snapshot's: by what the queues share the cluster. Nil: all
 	// jobs stand in one order.
 	Weights map[string]float64
+	// Progress tells what share of its work, from 0 to 1, each pod says that it has done,
+	// by namespace/name. Nil: nobody asks.
+	Progress func(ctx context.Context, now time.Time) (map[string]float64, error)
 	// MinInterval is the shortest time between two plans. Default 200 ms. After a
 	// plan that took longer, the pause is as long as it took.
 	MinInterval time.Duration

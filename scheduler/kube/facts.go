@@ -65,6 +65,7 @@ func (f *jobFacts) all() []jobspec.Problem {
 // podFacts are the same of a Pod.
 type podFacts struct {
 	uid     types.UID
+	name    string    // namespace/name
 	node    string    // empty until it is bound
 	job     types.UID // of the Job that controls it, if any
 	request amounts
@@ -81,6 +82,7 @@ type podFacts struct {
 func podFactsOf(pod *corev1.Pod) *podFacts {
 	f := &podFacts{
 		uid:     pod.UID,
+		name:    pod.Namespace + "/" + pod.Name,
 		node:    pod.Spec.NodeName,
 		job:     controllingJob(pod),
 		request: podRequest(pod),

@@ -87,7 +87,11 @@ func (o *oracle) Remaining(ctx context.Context, jobs []predictor.RunningJob) ([]
 	defer o.mu.Unlock()
 	out := make([]predictor.Quantiles[time.Duration], len(jobs))
 	for i, j := range jobs {
-		if d := o.runtimes[j.Name]; d > 0 {
+		d := o.runtimes[j.Name]
+		if j.Progress > 0 {
+			d = time.Duration(float64(j.Elapsed) / j.Progress)
+		}
+		if d > 0 {
 			out[i] = predictor.Exactly(max(d-j.Elapsed, time.Second))
 		}
 	}

@@ -37,6 +37,8 @@ type forecasts struct {
 	metrics *metrics
 	changed func() // called when there is news
 
+	progress progress // of whoever is asking
+
 	mu        sync.Mutex
 	runtimes  map[types.UID]runtimeAnswer
 	remaining map[types.UID]remainingAnswer
@@ -62,6 +64,7 @@ type question struct {
 	uid     types.UID
 	spec    *predictor.JobSpec
 	started time.Time // zero: not started
+	pods    []string  // that run, by namespace/name
 }
 
 // own gives the question a spec that nobody changes while it is being asked.
@@ -71,9 +74,10 @@ func (q question) own() question {
 	return q
 }
 
-func newForecasts(est predictor.Estimator, timeout time.Duration, log *slog.Logger, m *metrics, changed func()) *forecasts {
+func newForecasts(est predictor.Estimator, cfg *Config, log *slog.Logger, m *metrics, changed func()) *forecasts {
 	return &forecasts{
-		est: est, timeout: timeout, log: log, metrics: m, changed: changed,
+		est: est, timeout: cfg.PredictorTimeout, log: log, metrics: m, changed: changed,
+		progress:  progress{ask: cfg.Progress},
 		runtimes:  map[types.UID]runtimeAnswer{},
 		remaining: map[types.UID]remainingAnswer{},
 		awaited:   map[types.UID]time.Time{},
@@ -123,7 +127,8 @@ func (f *forecasts) forgetOthers(jobs []question) {
 // fetch asks batch by batch and ends at the first failure.
 func (f *forecasts) fetch(ctx context.Context, specs, runs []question) {
 	err := batches(specs, func(batch []question) error { return f.fetchRuntimes(ctx, batch) })
-	if err == nil {
+	if err == nil && len(runs) > 0 {
+		f.fetchProgress(ctx)
 		err = batches(runs, func(batch []question) error { return f.fetchRemaining(ctx, batch) })
 	}
 	f.mu.Lock()
@@ -196,13 +201,21 @@ func (f *forecasts) fetchRuntimes(ctx context.Context, batch []question) error {
 	return nil
 }
 
+func (f *forecasts) fetchProgress(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, f.timeout)
+	defer cancel()
+	if f.progress.update(ctx, time.Now()) {
+		f.log.Warn("nobody tells how far running jobs are, planning without", "error", f.progress.err)
+	}
+}
+
 func (f *forecasts) fetchRemaining(ctx context.Context, batch []question) error {
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
 	now := time.Now()
 	jobs := make([]predictor.RunningJob, len(batch))
 	for i, q := range batch {
-		jobs[i] = predictor.RunningJob{JobSpec: *q.spec, Elapsed: max(now.Sub(q.started), 0)}
+		jobs[i] = predictor.RunningJob{JobSpec: *q.spec, Elapsed: max(now.Sub(q.started), 0), Progress: f.progress.of(q.pods)}
 	}
 	remaining, err := f.est.Remaining(ctx, jobs)
 	if len(batch) == 1 && rejected(err) {

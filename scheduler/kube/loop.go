@@ -67,7 +67,7 @@ func newLoop(cfg Config, client kubernetes.Interface, est predictor.Estimator, p
 		dirty: make(chan struct{}, 1),
 	}
 	births := newBirths()
-	l.forecasts = newForecasts(est, cfg.PredictorTimeout, log, m, l.markDirty)
+	l.forecasts = newForecasts(est, &cfg, log, m, l.markDirty)
 	l.surveyor = &surveyor{name: cfg.Cluster, weights: cfg.Weights, forecasts: l.forecasts, assumed: l.assumed, births: births}
 	l.informers, err = newInformers(client, births, l.markDirty)
 	return l, err

@@ -23,7 +23,7 @@ func newSurveyor(t testing.TB) *surveyor {
 		t.Fatal(err)
 	}
 	return &surveyor{
-		forecasts: newForecasts(nil, time.Second, quiet(), m, func() {}),
+		forecasts: newForecasts(nil, &Config{}, quiet(), m, func() {}),
 		assumed:   newAssumptions(), births: newBirths(),
 	}
 }

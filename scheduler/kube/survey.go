@@ -207,10 +207,18 @@ func (s *surveyor) place(out *survey, r *room, job *batchv1.Job, f *jobFacts, po
 	left := s.forecasts.left(job.UID, f, started, now)
 	if standing != waiting {
 		estimate, _ := s.forecasts.runtime(job.UID, f)
-		out.asked = append(out.asked, question{uid: job.UID, spec: &f.spec, started: started})
+		out.asked = append(out.asked, question{job.UID, &f.spec, started, podNames(pods)})
 		out.running = append(out.running, &running{job, f, started, left, estimate})
 	}
 	r.job(f, standing == released, pods, unborn, started, left)
+}
+
+func podNames(pods []*podFacts) []string {
+	names := make([]string, len(pods))
+	for i, p := range pods {
+		names[i] = p.name
+	}
+	return names
 }
 
 func (s *surveyor) pending(job *batchv1.Job, f *jobFacts) *pending {

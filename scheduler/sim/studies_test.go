@@ -28,7 +28,7 @@ func (l *learner) Estimate(j *Job) (predictor.Estimate, error) {
 }
 
 func (l *learner) Remaining(j *Job, _ *predictor.Estimate, elapsed time.Duration) (predictor.Quantiles[time.Duration], error) {
-	return l.model.Remaining(&j.JobSpec, elapsed), nil
+	return l.model.Remaining(&j.JobSpec, elapsed, 0), nil
 }
 
 func (l *learner) Observe(r *predictor.JobRecord) error {

@@ -205,9 +205,12 @@ func (x *PredictBatchResponse) GetEstimates() []*Estimate {
 
 // RunningJob is a job that has run for elapsed and has not ended.
 type RunningJob struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Job           *JobSpec               `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
-	Elapsed       *durationpb.Duration   `protobuf:"bytes,2,opt,name=elapsed,proto3" json:"elapsed,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Job     *JobSpec               `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	Elapsed *durationpb.Duration   `protobuf:"bytes,2,opt,name=elapsed,proto3" json:"elapsed,omitempty"`
+	// progress is the share of this run's work that is done, by the job's own account: above 0
+	// and at most 1; 0 if it gives none.
+	Progress      float64 `protobuf:"fixed64,3,opt,name=progress,proto3" json:"progress,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -254,6 +257,13 @@ func (x *RunningJob) GetElapsed() *durationpb.Duration {
 		return x.Elapsed
 	}
 	return nil
+}
+
+func (x *RunningJob) GetProgress() float64 {
+	if x != nil {
+		return x.Progress
+	}
+	return 0
 }
 
 // PredictRemainingRequest asks for running jobs.
@@ -685,11 +695,12 @@ const file_runcast_v1_predictor_proto_rawDesc = "" +
 	"\x13PredictBatchRequest\x12'\n" +
 	"\x04jobs\x18\x01 \x03(\v2\x13.runcast.v1.JobSpecR\x04jobs\"J\n" +
 	"\x14PredictBatchResponse\x122\n" +
-	"\testimates\x18\x01 \x03(\v2\x14.runcast.v1.EstimateR\testimates\"h\n" +
+	"\testimates\x18\x01 \x03(\v2\x14.runcast.v1.EstimateR\testimates\"\x84\x01\n" +
 	"\n" +
 	"RunningJob\x12%\n" +
 	"\x03job\x18\x01 \x01(\v2\x13.runcast.v1.JobSpecR\x03job\x123\n" +
-	"\aelapsed\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\aelapsed\"E\n" +
+	"\aelapsed\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\aelapsed\x12\x1a\n" +
+	"\bprogress\x18\x03 \x01(\x01R\bprogress\"E\n" +
 	"\x17PredictRemainingRequest\x12*\n" +
 	"\x04jobs\x18\x01 \x03(\v2\x16.runcast.v1.RunningJobR\x04jobs\"N\n" +
 	"\tRemaining\x12A\n" +
