@@ -117,48 +117,52 @@ func (s *State) silent(templates []template) int {
 	return at
 }
 
-// A relative is a template that is like a job's.
+// A relative is a template that is like a job's, by what it remembers.
 type relative struct {
-	key      Key
 	likeness float64
+	runs     []*Run
 }
 
 // nearest returns the runs, finished at t, of the templates nearest to a job's, in order
 // of observation.
 func (s *State) nearest(j *predictor.JobSpec, keys *Keys, t time.Time) []*Run {
-	g := s.home(keys)
-	if g == nil {
-		return nil
-	}
-	var relatives []relative
-	for i, own := 0, sketchOf(j); i < len(g.templates); i++ {
-		if like := own.likeness(&g.templates[i].sketch); like >= near {
-			relatives = append(relatives, relative{g.templates[i].key, like})
-		}
-	}
-	slices.SortStableFunc(relatives, func(a, b relative) int { return cmp.Compare(b.likeness, a.likeness) })
-	return s.runsOf(relatives, t)
-}
-
-// runsOf returns the runs that count of relatives in order of likeness.
-func (s *State) runsOf(relatives []relative, t time.Time) []*Run {
 	var runs []*Run
-	n, enough := 0, 0.0
+	relatives := s.relatives(j, keys, t)
 	for _, r := range relatives {
-		if n == mostRelatives || r.likeness < enough {
-			break
-		}
-		g := s.groups[r.key]
-		if g == nil {
-			continue
-		}
-		if of := g.at(t); len(of) > 0 {
-			runs = append(runs, of[max(len(of)-Window/mostRelatives, 0):]...)
-			if n++; n == 1 {
-				enough = nearly * r.likeness
-			}
+		if r.likeness >= nearly*relatives[0].likeness {
+			runs = append(runs, r.runs[max(len(r.runs)-Window/mostRelatives, 0):]...)
 		}
 	}
 	slices.SortFunc(runs, func(a, b *Run) int { return cmp.Compare(a.Sequence, b.Sequence) })
 	return runs
+}
+
+// relatives returns the nearest templates of which runs had finished at t, the nearest
+// first; of those as near, the ones known for longer.
+func (s *State) relatives(j *predictor.JobSpec, keys *Keys, t time.Time) []relative {
+	g := s.home(keys)
+	if g == nil {
+		return nil
+	}
+	own := sketchOf(j)
+	best := make([]relative, 0, mostRelatives+1)
+	for i := range g.templates {
+		r := relative{likeness: own.likeness(&g.templates[i].sketch)}
+		if r.likeness < near || len(best) == mostRelatives && r.likeness <= best[mostRelatives-1].likeness {
+			continue
+		}
+		if of := s.groups[g.templates[i].key]; of != nil {
+			r.runs = of.at(t)
+		}
+		if len(r.runs) == 0 {
+			continue
+		}
+		at := slices.IndexFunc(best, func(o relative) bool { return o.likeness < r.likeness })
+		if at < 0 {
+			at = len(best)
+		}
+		best = slices.Insert(best, at, r)
+		best = best[:min(len(best), mostRelatives)]
+	}
+	return best
 }
