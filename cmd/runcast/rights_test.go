@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -65,6 +67,26 @@ func TestRightsDenied(t *testing.T) {
 	out := doctor(t, "scheduler", configFor(t, api, "scheduler: {election: {namespace: runcast, name: queue}}\n"))
 	if n := strings.Count(out, "MEND"); n != 1 || !strings.Contains(out, "MEND  right to update leases queue in runcast  denied") {
 		t.Errorf("%d to mend:\n%s", n, out)
+	}
+}
+
+// Without the Vertical Pod Autoscaler a recommender has nothing to do; up does without, and
+// needs no rights to it.
+func TestRightsWithoutVPA(t *testing.T) {
+	whole := newAPI(t, func(*authv1.ResourceAttributes) bool { return true })
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/apis/autoscaling.k8s.io/") {
+			http.NotFound(w, r)
+			return
+		}
+		whole.Config.Handler.ServeHTTP(w, r)
+	}))
+	defer api.Close()
+	for component, mark := range map[string]string{"recommender": "MEND  ", "up": "ok    "} {
+		out := doctor(t, component, configFor(t, api, "store: {path: /none/runcast.bolt}\n"))
+		if !strings.Contains(out, mark+"VerticalPodAutoscaler ") || !strings.Contains(out, "nothing is recommended") || strings.Contains(out, "verticalpodautoscalers") {
+			t.Errorf("%s:\n%s", component, out)
+		}
 	}
 }
 
