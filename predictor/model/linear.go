@@ -166,8 +166,9 @@ func (f *fit) try(t *target, runs []*features.Run, ask *features.Ask, came float
 
 // regress fits the exact values of runs to their inputs; no columns if that cannot
 // be done, or tells nothing. The library (github.com/sajari/regression) takes an
-// n×n matrix, runs once, and does not look at what it is given: hence one window of
-// rows, and only columns that vary, matter, and differ from one another.
+// n×n matrix and prints a line for each of n rows, runs once, and does not look at what it
+// is given: hence one window of rows, only columns that vary, matter, and differ from one
+// another, and their normal equations in the place of the rows.
 func regress(t *target, runs []*features.Run) []column {
 	var rows []*features.Run
 	var values []float64
@@ -179,20 +180,24 @@ func regress(t *target, runs []*features.Run) []column {
 	if len(rows) < fewestRows {
 		return nil
 	}
+	centre(values)
 	inputs := choose(rows, values)
 	if len(inputs) == 0 {
 		return nil
 	}
 	var r regression.Regression
-	for i := range rows {
+	for range 2 { // the constant of what is centred is zero; the library wants three rows
+		r.Train(regression.DataPoint(0, make([]float64, len(inputs))))
+	}
+	for i := range inputs {
 		x := make([]float64, len(inputs))
 		for j := range inputs {
-			x[j] = inputs[j].values[i]
+			x[j] = dot(inputs[i].values, inputs[j].values)
 		}
-		r.Train(regression.DataPoint(values[i], x))
+		r.Train(regression.DataPoint(dot(inputs[i].values, values), x))
 	}
 	if err := r.Run(); err != nil {
-		return nil // too few rows for the columns: the history goes on alone
+		return nil // the history goes on alone
 	}
 	columns := make([]column, len(inputs))
 	for j := range inputs {
@@ -208,11 +213,12 @@ func regress(t *target, runs []*features.Run) []column {
 // candidate is an input of a group's runs, and how it goes with their values.
 type candidate struct {
 	id          features.InputID
-	values      []float64
-	correlation float64 // absolute
+	values      []float64 // about their mean
+	correlation float64   // absolute
 }
 
-// choose returns the inputs to fit, the one that goes best with the values first.
+// choose returns the inputs to fit to values about their mean, the one that goes best with
+// them first.
 func choose(rows []*features.Run, values []float64) []candidate {
 	var all []candidate
 	for _, in := range rows[len(rows)-1].Inputs {
@@ -220,6 +226,7 @@ func choose(rows []*features.Run, values []float64) []candidate {
 		for i, r := range rows {
 			c.values[i] = r.Input(in.ID)
 		}
+		centre(c.values)
 		c.correlation = math.Abs(correlation(c.values, values))
 		if c.correlation > irrelevant {
 			all = append(all, c)
@@ -238,20 +245,30 @@ func choose(rows []*features.Run, values []float64) []candidate {
 	return chosen
 }
 
-// correlation is Pearson's, zero if either hardly varies.
+// centre takes the mean of values from each.
+func centre(values []float64) {
+	mean := 0.0
+	for _, v := range values {
+		mean += v / float64(len(values))
+	}
+	for i := range values {
+		values[i] -= mean
+	}
+}
+
+func dot(a, b []float64) float64 {
+	sum := 0.0
+	for i := range a {
+		sum += a[i] * b[i]
+	}
+	return sum
+}
+
+// correlation of values about their means is Pearson's, zero if either hardly varies.
 func correlation(a, b []float64) float64 {
-	n := float64(len(a))
-	var ma, mb float64
-	for i := range a {
-		ma, mb = ma+a[i]/n, mb+b[i]/n
-	}
-	var aa, bb, ab float64
-	for i := range a {
-		x, y := a[i]-ma, b[i]-mb
-		aa, bb, ab = aa+x*x, bb+y*y, ab+x*y
-	}
+	n, aa, bb := float64(len(a)), dot(a, a), dot(b, b)
 	if aa < 1e-6*n || bb < 1e-12*n {
 		return 0
 	}
-	return ab / math.Sqrt(aa*bb)
+	return dot(a, b) / math.Sqrt(aa*bb)
 }
