@@ -31,6 +31,3 @@ func (c *Cluster) Scrape(namespace, name, address string) error {
 	}
 	return os.Rename(part, c.file("targets/"+name+".json"))
 }
-
-// FreePorts finds free ports of loopback, all different, one for each name.
-func FreePorts(names ...string) (map[string]int, error) { return freePorts(names...) }

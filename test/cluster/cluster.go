@@ -74,7 +74,7 @@ func httpClient() *http.Client {
 
 func (c *Cluster) start(ctx context.Context, log *slog.Logger, programs Binaries, tokens map[string]string) error {
 	var err error
-	if c.ports, err = freePorts(portNames...); err != nil {
+	if c.ports, err = FreePorts(portNames...); err != nil {
 		return err
 	}
 	if c.exporter, err = newExporter(log); err != nil {

@@ -208,8 +208,9 @@ var parent = sync.OnceValue(func() chan<- func() {
 	return calls
 })
 
-// freePorts finds free ports of loopback, all different. Another program may take one before it is used.
-func freePorts(names ...string) (map[string]int, error) {
+// FreePorts finds free ports of loopback, all different, one for each name. Another program may take one before it is
+// used.
+func FreePorts(names ...string) (map[string]int, error) {
 	ports := map[string]int{}
 	for _, name := range names {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
