@@ -138,7 +138,7 @@ func (d *demo) schedule(ctx context.Context, queues [][]job) error {
 		return err
 	}
 	fmt.Fprintf(d.out, "\n   Flow is submission to end; slowdown is flow over runtime, the mean. Plain is what kube-scheduler\n"+
-		"   does with all of them released. Against it, in all and (from to) in the single queues, runcast has\n"+
+		"   does with all of them released. Against it, runcast has\n"+
 		"   mean flow %s, mean slowdown %s.\n", against(ours, plain, meanFlow), against(ours, plain, meanSlowdown))
 	return nil
 }
@@ -188,7 +188,7 @@ func against(results, base []sim.Result, of func(sim.Result) float64) string {
 		share := of(results[q]) / of(base[q])
 		low, high = min(low, share), max(high, share)
 	}
-	return fmt.Sprintf("%.0f%% (%.0f to %.0f%%)", 100*mean(results, of)/mean(base, of), 100*low, 100*high)
+	return fmt.Sprintf("%.0f%% (single queues: %.0f to %.0f%%)", 100*mean(results, of)/mean(base, of), 100*low, 100*high)
 }
 
 // remote asks the predictor over gRPC, as the scheduler in a cluster does. It
