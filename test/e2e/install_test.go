@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -68,7 +69,8 @@ func TestInstall(t *testing.T) {
 		{"every panel and every rule has data", everyQueryAnswers},
 		{"metrics keep to the conventions", conventionalMetrics},
 		{"a dead scheduler holds no job", nothingHeld},
-		{"upgrade and rollback keep the store and the certificates", keeps},
+		{"a lost store comes back from a backup", restored},
+		{"upgrade and rollback keep the history, the models and the certificates", keeps},
 		{"one pod has the rights of all", onePod},
 		{"uninstalled, only the store is left, and is found again", uninstalled},
 	} {
@@ -550,9 +552,18 @@ func (i *installation) kept() string {
 }
 
 func keeps(i *installation) {
-	before := i.kept()
+	before, learned := i.kept(), i.learned()
+	renewed := func(what string) {
+		for _, component := range []string{"collector", "predictor"} {
+			i.renew(component)
+		}
+		if diff := cmp.Diff(before, i.kept()); diff != "" {
+			i.Errorf("%s (-before +after):\n%s", what, diff)
+		}
+		i.nothingLost(what, learned)
+	}
 	i.helm(append([]string{"upgrade", "runcast", chart}, i.values("predictor.replicas=3", "log.level=debug")...)...)
-	upgraded := i.kept()
+	renewed("upgraded")
 	notes := i.helm(append([]string{"upgrade", "runcast", chart}, i.values("scheduler.webhook.enabled=false")...)...)
 	if _, err := i.Client().AdmissionregistrationV1().MutatingWebhookConfigurations().Get(i.ctx, "runcast", metav1.GetOptions{}); !apierrors.IsNotFound(err) {
 		i.Errorf("the webhook is left: %v", err)
@@ -561,9 +572,7 @@ func keeps(i *installation) {
 		i.Errorf("helm does not say what follows from having no webhook:\n%s", notes)
 	}
 	i.helm("rollback", "runcast", "1")
-	if rolled := i.kept(); upgraded != before || rolled != before {
-		i.Errorf("%s\nupgraded: %s\nrolled back: %s", before, upgraded, rolled)
-	}
+	renewed("rolled back")
 }
 
 // onePod changes to mode up, on the same file.
@@ -625,27 +634,63 @@ func (i *installation) run(name, component string) {
 	}
 }
 
+// renew puts a pod of the present release in the place of a component's.
+func (i *installation) renew(component string) {
+	i.Helper()
+	i.kill(component)
+	i.mountAll(component, component, i.pod(component))
+	i.restart(component)
+}
+
 // command is what the container of a component's pod runs, its files in a folder here
 // instead of /, its peers on loopback.
 func (i *installation) command(ctx context.Context, name, component string) *exec.Cmd {
 	i.Helper()
 	pod := i.pod(component)
-	root := filepath.Join(i.Dir, "root-"+name)
-	for _, v := range pod.Spec.Volumes {
-		for _, mount := range pod.Spec.Containers[0].VolumeMounts {
-			if mount.Name == v.Name {
-				i.mount(name, component, v, filepath.Join(root, mount.MountPath))
-			}
-		}
-	}
+	writable := i.mountAll(name, component, pod)
 	var args []string
 	for _, arg := range pod.Spec.Containers[0].Args {
 		for _, dir := range []string{"/etc/runcast", "/var/lib/runcast", "/var/cache/runcast"} {
-			arg = strings.ReplaceAll(arg, "="+dir, "="+root+dir)
+			arg = strings.ReplaceAll(arg, "="+dir, "="+filepath.Join(i.Dir, "root-"+name)+dir)
 		}
 		args = append(args, i.onLoopback(arg))
 	}
-	return exec.CommandContext(ctx, i.binary, args...)
+	return i.contained(ctx, writable, args)
+}
+
+// contained is a command of runcast that can write to those folders only, as in a
+// container with a read-only root. It takes root to arrange that: without it, the command
+// runs as it is.
+func (i *installation) contained(ctx context.Context, writable, args []string) *exec.Cmd {
+	if os.Geteuid() != 0 {
+		return exec.CommandContext(ctx, i.binary, args...)
+	}
+	const script = `
+while read -r _ dir _; do mount -o remount,bind,ro "$dir" 2>&-; done </proc/self/mounts
+[ ! -w . ] || exit
+while [ "$1" != -- ]; do mount --bind "$1" "$1" && mount -o remount,bind,rw "$1" || exit; shift; done
+shift
+exec "$@"`
+	all := slices.Concat([]string{"--mount", "sh", "-c", script, "sh"}, writable, []string{"--", i.binary}, args)
+	return exec.CommandContext(ctx, "unshare", all...)
+}
+
+// mountAll puts what the volumes of a pod hold into folders, and returns those that the
+// container may write to.
+func (i *installation) mountAll(name, component string, pod *corev1.Pod) (writable []string) {
+	i.Helper()
+	for _, v := range pod.Spec.Volumes {
+		for _, m := range pod.Spec.Containers[0].VolumeMounts {
+			if m.Name != v.Name {
+				continue
+			}
+			dir := i.mount(name, component, v, filepath.Join(i.Dir, "root-"+name, m.MountPath))
+			if !m.ReadOnly {
+				writable = append(writable, dir)
+			}
+		}
+	}
+	return writable
 }
 
 // pod is what the workload of a component would make.
@@ -676,16 +721,14 @@ func (i *installation) pod(component string) *corev1.Pod {
 	return &corev1.Pod{ObjectMeta: template.ObjectMeta, Spec: template.Spec}
 }
 
-// mount puts what a volume holds into a folder.
-func (i *installation) mount(name, component string, v corev1.Volume, dir string) {
+// mount puts what a volume holds into a folder, of a claim into one for all of its pods,
+// and returns where it is.
+func (i *installation) mount(name, component string, v corev1.Volume, dir string) string {
 	i.Helper()
 	content := map[string][]byte{}
 	switch {
-	case v.PersistentVolumeClaim != nil: // the same for all of its pods
-		if err := os.MkdirAll(filepath.Join(i.Dir, v.PersistentVolumeClaim.ClaimName), 0o755); err != nil {
-			i.Fatal(err)
-		}
-		return
+	case v.PersistentVolumeClaim != nil:
+		dir = filepath.Join(i.Dir, v.PersistentVolumeClaim.ClaimName)
 	case v.Projected != nil:
 		for _, source := range v.Projected.Sources {
 			content[source.ServiceAccountToken.Path] = []byte(i.token("runcast-"+component, source.ServiceAccountToken.Audience))
@@ -713,6 +756,7 @@ func (i *installation) mount(name, component string, v corev1.Volume, dir string
 			i.Fatal(err)
 		}
 	}
+	return dir
 }
 
 // localConfig is runcast.yaml as it is for a process on this machine.
