@@ -95,7 +95,7 @@ func (k *Keys) Own() []int {
 }
 
 // Describe says in words what the runs at a level have in common with s: "user alice, name
-// train"; at LevelNearest it names the templates, "names nearest: train-resnet, train-bert".
+// train"; at LevelNearest it names the templates, "the nearest names (train-resnet, train-bert)".
 func (v *View) Describe(level int, s *predictor.JobSpec) string {
 	if level != LevelNearest {
 		return Levels[level].Describe(s)
@@ -106,7 +106,7 @@ func (v *View) Describe(level int, s *predictor.JobSpec) string {
 			names = append(names, name)
 		}
 	}
-	return "names nearest: " + strings.Join(names, ", ")
+	return "the nearest names (" + strings.Join(names, ", ") + ")"
 }
 
 // Describe says in words what the jobs of a level have in common with s.

@@ -70,7 +70,7 @@ func TestUnseenNameIsExplained(t *testing.T) {
 		d.ran("etl-orders", time.Minute)
 	}
 	x := d.m.Explain(&predictor.JobSpec{User: "ann", Name: "train-resnet-small", Submitted: d.at})
-	if want := "names nearest: train-resnet-large-#"; !strings.HasPrefix(x.Estimate.Source, want) || !strings.Contains(strings.Join(x.Text, " "), want) {
+	if want := "the nearest names (train-resnet-large-#)"; !strings.HasPrefix(x.Estimate.Source, want) || !strings.Contains(strings.Join(x.Text, " "), want) {
 		t.Errorf("the source is %q and the text %q, want %q in both", x.Estimate.Source, x.Text, want)
 	}
 	if !x.Estimate.Cold || x.Estimate.Samples != 16 {
