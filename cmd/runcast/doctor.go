@@ -97,7 +97,11 @@ func checkServer(cfg *Config) check {
 
 func checkPrometheus(ctx context.Context, log *slog.Logger, cfg *Config) []check {
 	const subject = "Prometheus"
-	if cfg.Prometheus == nil {
+	switch {
+	case cfg.Prometheus != nil:
+	case cfg.Kubernetes.Disabled:
+		return []check{{subject: subject, finding: errNoSource.Error()}}
+	default:
 		return []check{{subject: subject, ok: true, finding: "not configured: runtimes are learned, memory and GPU use are not", fix: "set prometheus.url"}}
 	}
 	source, err := promql.New(*cfg.Prometheus, log, nil)

@@ -140,6 +140,8 @@ func (p *process) prometheus() (*promql.Source, error) {
 	return source, nil
 }
 
+var errNoSource = errors.New("nothing to learn from: set prometheus.url, or leave kubernetes.disabled out")
+
 func (p *process) addCollector(s *store.Store) error {
 	var sources collector.Sources
 	if !p.cfg.Kubernetes.Disabled {
@@ -160,7 +162,7 @@ func (p *process) addCollector(s *store.Store) error {
 		sources.Usage, sources.History = source, source
 	}
 	if sources == (collector.Sources{}) {
-		return errors.New("nothing to learn from: set prometheus.url, or leave kubernetes.disabled out")
+		return errNoSource
 	}
 	c, err := collector.New(collector.Config{
 		Lag:        time.Duration(p.cfg.Collector.Lag),
