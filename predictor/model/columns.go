@@ -45,7 +45,7 @@ func (q *question) columns(t *target, d *distribution, x *columns) {
 	for _, level := range [...]int{own, features.LevelUser, features.NumLevels - 1} {
 		f.group(t, q.runs[level], q.at, p50)
 	}
-	f.ask(t, q.ask, p50)
+	f.ask(t, &q.ask, p50)
 	f.time(q.at)
 }
 

@@ -16,6 +16,7 @@ const enough = 3
 // everything, marked by Samples == 0.
 func (m *Model) Estimate(s *predictor.JobSpec) predictor.Estimate {
 	q := m.question(s)
+	defer q.release()
 	e := m.estimateRuntime(q, s)
 	m.estimateMemory(q, &e)
 	e.PeakCPU = estimate(m, features.CPU, q, predictor.Milli(1000))
@@ -67,10 +68,10 @@ func (m *Model) estimateMemory(q *question, e *predictor.Estimate) {
 	}
 }
 
-// question asks about a job as of now.
+// question asks about a job as of now. The caller releases it.
 func (m *Model) question(s *predictor.JobSpec) *question {
 	keys, ask := features.KeysOf(s), features.AskOf(s)
-	return &question{at: s.Submitted, keys: &keys, ask: &ask, runs: m.history.View(s, &keys, time.Time{})}
+	return newQuestion(s.Submitted, &keys, ask, m.history.View(s, &keys, time.Time{}))
 }
 
 // family names the kind of estimator behind a distribution.

@@ -16,6 +16,7 @@ const mostPast = 20
 // Explain tells where the estimate of a job comes from.
 func (m *Model) Explain(s *predictor.JobSpec) predictor.Explanation {
 	q := m.question(s)
+	defer q.release()
 	x := predictor.Explanation{Estimate: m.Estimate(s)}
 	p := m.pool(&m.targets[features.Runtime], q)
 	defer p.release()

@@ -97,12 +97,13 @@ func (s *shift) at(in features.Inputs) float64 {
 	return sum
 }
 
-// shifts appends to by how much more a job would take than each run took with its inputs, on
-// the logarithmic scale. It is bounded: what lies farther apart says nothing.
-func (f *fit) shifts(by []float64, runs []*features.Run, ask *features.Ask) []float64 {
-	s := f.shift(ask.Inputs)
-	for _, r := range runs {
-		by = append(by, min(max(s.to-s.at(r.Inputs), -farthest), farthest))
+// shifts appends to by how much more the job would take than the runs of a level at some
+// places took with their inputs, on the logarithmic scale. It is bounded: what lies farther
+// apart says nothing.
+func (f *fit) shifts(by []float64, q *question, level int, places []int) []float64 {
+	s := f.shift(q.ask.Inputs)
+	for _, at := range places {
+		by = append(by, min(max(s.to-s.at(q.runs[level][at].Inputs), -farthest), farthest))
 	}
 	return by
 }
@@ -121,7 +122,7 @@ func (m *Model) learnLinear(t *target, q *question, came float64) {
 			t.linear[key] = f
 		}
 		if len(f.columns) > 0 {
-			f.try(t, runs, q.ask, came)
+			f.try(t, q, level, came)
 		}
 		if n := m.history.Group(key).Count; n >= f.next {
 			f.columns = regress(t, runs)
@@ -132,7 +133,7 @@ func (m *Model) learnLinear(t *target, q *question, came float64) {
 
 // trial is the room that a try needs.
 type trial struct {
-	known         []*features.Run
+	known         []int
 	by, far       []float64
 	with, without []boost.Sample
 }
@@ -140,16 +141,16 @@ type trial struct {
 var trialRoom = sync.Pool{New: func() any { return new(trial) }}
 
 // try adds one trial: the errors of the two medians.
-func (f *fit) try(t *target, runs []*features.Run, ask *features.Ask, came float64) {
+func (f *fit) try(t *target, q *question, level int, came float64) {
 	room := trialRoom.Get().(*trial)
 	defer trialRoom.Put(room)
 	room.with, room.without = room.with[:0], room.without[:0]
-	room.known = t.known(room.known[:0], runs)
-	room.by = f.shifts(room.by[:0], room.known, ask)
-	room.far = t.distances(room.far[:0], room.known, ask)
+	room.known = t.known(room.known[:0], q.runs[level])
+	room.by = f.shifts(room.by[:0], q, level, room.known)
+	room.far = t.distances(room.far[:0], q, level, room.known)
 	age := 1.0
-	for i, r := range room.known {
-		if v := t.of(r); !v.Censored {
+	for i, at := range room.known {
+		if v := t.of(q.runs[level][at]); !v.Censored {
 			room.with = append(room.with, boost.Sample{Value: v.Log + room.by[i], Weight: age})
 			room.without = append(room.without, boost.Sample{Value: v.Log, Weight: age * similarity(room.far[i])})
 			age *= ageing

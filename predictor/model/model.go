@@ -49,10 +49,10 @@ func (m *Model) Observe(r predictor.JobRecord) {
 	keys := features.KeysOf(&r.JobSpec)
 	run, added := m.history.Observe(&r, &keys, func(run *features.Run) {
 		m.limits.learn(run, r.RuntimeLimit)
-		ask := run.Ask()
-		q := question{at: run.Submitted, keys: &keys, ask: &ask, runs: m.history.View(&r.JobSpec, &keys, run.Submitted)}
+		q := newQuestion(run.Submitted, &keys, run.Ask(), m.history.View(&r.JobSpec, &keys, run.Submitted))
+		defer q.release()
 		for t := range m.targets {
-			m.learn(&m.targets[t], run, &q)
+			m.learn(&m.targets[t], run, q)
 		}
 	})
 	if !added {

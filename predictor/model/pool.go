@@ -24,10 +24,43 @@ const (
 // A question is what a model is asked: what the runs of a job's groups say of it.
 type question struct {
 	at   time.Time // of submission; zero if not known
-	keys *features.Keys
-	ask  *features.Ask
+	keys features.Keys
+	ask  features.Ask
 	runs features.View
 	deep bool // coarse groups matter however little weight is left for them
+
+	declared [features.NumLevels][]float64 // how far apart runs and job are by the inputs declared; empty until looked at
+}
+
+var questions = sync.Pool{New: func() any { return new(question) }}
+
+// newQuestion returns a question that the caller releases when it has been answered.
+func newQuestion(at time.Time, keys *features.Keys, ask features.Ask, runs features.View) *question {
+	q := questions.Get().(*question)
+	q.at, q.keys, q.ask, q.runs, q.deep = at, *keys, ask, runs, false
+	for level := range q.declared {
+		q.declared[level] = q.declared[level][:0]
+	}
+	return q
+}
+
+func (q *question) release() { questions.Put(q) }
+
+// apart returns how far each of a level's runs is from the job by the inputs that both
+// declare; nil if the job declares none. As with known, a loop that does little else has the
+// inputs fetched at once.
+func (q *question) apart(level int) []float64 {
+	if len(q.ask.Inputs) == 0 || q.ask.Inputs[0].Kind != features.Declared { // those come first
+		return nil
+	}
+	far := q.declared[level]
+	if len(far) == 0 {
+		for _, r := range q.runs[level] {
+			far = append(far, apart(r.Inputs, q.ask.Inputs))
+		}
+		q.declared[level] = far
+	}
+	return far
 }
 
 // same returns the nearest finer level at which the job's group remembers the same runs as
@@ -55,7 +88,7 @@ type pool struct {
 	uses       []use
 	batches    []batch // the first is empty
 	components []component
-	known      []*features.Run  // of a group, that tell of the target, newest first
+	known      []int            // places of the runs of a group that tell of the target, newest first
 	far        []float64        // how far each of them is from the job
 	sorter     sorter           // has the points of the distribution
 	steps      []step           // of the distribution
@@ -120,12 +153,12 @@ func (m *Model) pool(t *target, q *question) *pool {
 		if same := q.same(level); same >= 0 {
 			*in = entered[same]
 		} else {
-			in[window] = p.enterHistory(runs, q.ask, t.winner(q.keys, level))
+			in[window] = p.enterHistory(q, level, t.winner(&q.keys, level))
 			in[recent] = p.enterRecent(in[window], len(runs))
 		}
 		relates := word && !t.fixesWord(features.Levels[level])
 		if relates && in[relative] == 0 {
-			in[relative] = p.enterRelative(runs, q.ask)
+			in[relative] = p.enterRelative(runs, &q.ask)
 		}
 		all := level == features.NumLevels-1
 		for w, place := range in {
@@ -172,17 +205,19 @@ func (p *pool) release() { pools.Put(p) }
 func (p *pool) empty() bool { return len(p.components) == 0 }
 
 // enterHistory takes a group's runs, shifted by its regression unless that is nil.
-func (p *pool) enterHistory(runs []*features.Run, ask *features.Ask, fit *fit) int {
+func (p *pool) enterHistory(q *question, level int, fit *fit) int {
+	runs := q.runs[level]
 	b := batch{from: len(p.uses), linear: fit != nil}
 	p.known = p.target.known(p.known[:0], runs)
 	if fit != nil {
-		p.far = fit.shifts(p.far[:0], p.known, ask)
+		p.far = fit.shifts(p.far[:0], q, level, p.known)
 	} else {
-		p.far = p.target.distances(p.far[:0], p.known, ask)
+		p.far = p.target.distances(p.far[:0], q, level, p.known)
 	}
 	age := 1.0
-	for i, r := range p.known {
-		came, far := p.target.of(r), p.far[i]
+	for i, at := range p.known {
+		r, far := runs[at], p.far[i]
+		came := p.target.of(r)
 		var v int32
 		if fit != nil {
 			v = p.add(came, far, math.Exp(-math.Abs(far)), 0)

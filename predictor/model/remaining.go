@@ -26,6 +26,7 @@ func (m *Model) Remaining(s *predictor.JobSpec, elapsed time.Duration, progress 
 	}
 	elapsed = min(elapsed, predictor.MaxDuration)
 	question := m.question(s)
+	defer question.release()
 	question.deep = true
 	t := &m.targets[features.Runtime]
 	p := m.pool(t, question)

@@ -40,12 +40,12 @@ var smallest = [features.NumTargets]float64{2, 16, -5, 18, -7}
 // of returns what a run tells.
 func (q *quantity) of(r *features.Run) *features.Value { return &r.Values[q.Target] }
 
-// known appends to known the runs that tell of it, newest first. Runs lie scattered in
-// memory: a loop that only looks at them has them all fetched at once.
-func (q *quantity) known(known, runs []*features.Run) []*features.Run {
-	for _, r := range slices.Backward(runs) {
+// known appends to known the places of the runs that tell of it, newest first. Runs lie
+// scattered in memory: a loop that only looks at them has them all fetched at once.
+func (q *quantity) known(known []int, runs []*features.Run) []int {
+	for i, r := range slices.Backward(runs) {
 		if q.of(r).Known {
-			known = append(known, r)
+			known = append(known, i)
 		}
 	}
 	return known
@@ -67,19 +67,18 @@ func similarity(far float64) float64 {
 	return math.Exp(-min(far, farthest) / kernelWidth)
 }
 
-// distances appends to far how far runs are from a job by what both ask for: the differences
-// between the user's words and between the declared inputs. What only one of them has does
-// not count. As with known, a loop that does little else has the inputs fetched at once.
-func (q *quantity) distances(far []float64, runs []*features.Run, ask *features.Ask) []float64 {
-	word := ask.Words[q.Target]
-	declares := len(ask.Inputs) > 0 && ask.Inputs[0].Kind == features.Declared // those come first
-	for _, r := range runs {
+// distances appends to far how far the runs of a level at some places are from the job by
+// what both ask for: the differences between the user's words and between the declared
+// inputs. What only one of them has does not count.
+func (t *target) distances(far []float64, q *question, level int, places []int) []float64 {
+	runs, word, declared := q.runs[level], q.ask.Words[t.Target], q.apart(level)
+	for _, at := range places {
 		distance := 0.0
-		if d := math.Abs(q.of(r).Word - word); d > 0 { // not NaN
+		if d := math.Abs(t.of(runs[at]).Word - word); d > 0 { // not NaN
 			distance = d
 		}
-		if declares {
-			distance += apart(r.Inputs, ask.Inputs)
+		if declared != nil {
+			distance += declared[at]
 		}
 		far = append(far, distance)
 	}
