@@ -152,7 +152,7 @@ func (s *State) relatives(j *predictor.JobSpec, keys *Keys, t time.Time) []relat
 			continue
 		}
 		if of := s.groups[g.templates[i].key]; of != nil {
-			r.runs = of.at(t)
+			r.runs = of.at(t, Window)
 		}
 		if len(r.runs) == 0 {
 			continue

@@ -165,7 +165,7 @@ func (s *State) View(j *predictor.JobSpec, keys *Keys, t time.Time) View {
 	var v View
 	for level, k := range keys {
 		if g := s.Group(k); g != nil {
-			v[level] = g.at(t)
+			v[level] = g.at(t, Window)
 		}
 	}
 	if keys[levelTemplate] != 0 && len(v[levelTemplate]) == 0 {
@@ -174,15 +174,23 @@ func (s *State) View(j *predictor.JobSpec, keys *Keys, t time.Time) View {
 	return v
 }
 
-func (g *Group) at(t time.Time) []*Run {
+// Latest returns what a group remembered at t, as View does, but up to most runs.
+func (s *State) Latest(k Key, t time.Time, most int) []*Run {
+	if g := s.Group(k); g != nil {
+		return g.at(t, most)
+	}
+	return nil
+}
+
+func (g *Group) at(t time.Time, most int) []*Run {
 	n := len(g.Runs)
 	if !t.IsZero() {
 		n = g.finished(t)
 		if n == 0 && g.Count > len(g.Runs) {
-			n = min(Window, len(g.Runs))
+			n = min(most, len(g.Runs))
 		}
 	}
-	return g.Runs[max(n-Window, 0):n]
+	return g.Runs[max(n-most, 0):n]
 }
 
 // finished returns how many of the remembered runs had finished at t. Most often

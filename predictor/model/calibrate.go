@@ -73,30 +73,25 @@ func (s *scores) level(nominal float64) float64 {
 	return min(max(read, lowest), highest)
 }
 
-// of returns the scores that apply to a distribution, for the lower and the upper two
+// of returns the scores that apply to a mixture, for the lower and the upper two
 // quantiles.
-func (c *calibration) of(d *distribution) [2]*scores {
-	p90 := d.quantile(predictor.Levels[2])
-	return [2]*scores{&c.low[d.level], &c.high[int(min(max(p90-c.smallest, 0), magnitudes-1))]}
+func (c *calibration) of(x *mixture) [2]*scores {
+	p90 := x.upper(predictor.Levels[2])
+	return [2]*scores{&c.low[x.level], &c.high[int(min(max(p90-c.smallest, 0), magnitudes-1))]}
 }
 
-// learn compares what d says with the value that came.
-func (c *calibration) learn(d *distribution, came float64) {
-	below := float32(d.below(came))
-	for _, s := range c.of(d) {
-		s.add(below)
-	}
+// learn compares what x says with the value that came.
+func (c *calibration) learn(x *mixture, came float64) {
+	of := c.of(x)
+	of[0].add(float32(x.below(came)))
+	of[1].add(float32(x.under(came)))
 }
 
-// read returns the quantiles of d at the levels learned, in ascending order.
-func (c *calibration) read(d *distribution) [len(predictor.Levels)]float64 {
-	var q [len(predictor.Levels)]float64
-	of := c.of(d)
-	for i, nominal := range predictor.Levels {
-		q[i] = d.quantile(of[i/2].level(nominal))
-		if i > 0 {
-			q[i] = max(q[i], q[i-1])
-		}
-	}
-	return q
+// read returns the quantiles of x at the levels learned, in ascending order.
+func (c *calibration) read(x *mixture) [len(predictor.Levels)]float64 {
+	of, l := c.of(x), predictor.Levels
+	p10 := x.quantile(of[0].level(l[0]))
+	p50 := max(p10, x.quantile(of[0].level(l[1])))
+	p90 := max(p50, x.upper(of[1].level(l[2])))
+	return [...]float64{p10, p50, p90, max(p90, x.upper(of[1].level(l[3])))}
 }

@@ -29,13 +29,13 @@ func TestCalibrationCovers(t *testing.T) {
 		for i := range warm + judged {
 			came := 10 + spread*random.NormFloat64()
 			if i >= warm {
-				for l, q := range c.read(&d) {
+				for l, q := range c.read(&mixture{distribution: d}) {
 					if came <= q {
 						covered[l] += 1. / judged
 					}
 				}
 			}
-			c.learn(&d, came)
+			c.learn(&mixture{distribution: d}, came)
 		}
 		// Beyond its last step a distribution cannot reach.
 		most := (1 + math.Erf((d.steps[199].log-10)/spread/math.Sqrt2)) / 2

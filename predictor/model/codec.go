@@ -140,6 +140,7 @@ func (c *codec) target(t *target) {
 	}
 	c.regressions(t.linear)
 	c.tilt(&t.tilt)
+	c.float(&t.tail.behind, -math.MaxFloat64, math.MaxFloat64)
 }
 
 // scores are taken oldest first.

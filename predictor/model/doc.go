@@ -17,7 +17,9 @@
 //     goes to the longer runs of the pool (productLimit).
 //  3. Tilt. Boosted trees, which look at what the pool does not, move the weight
 //     towards the longer or the shorter runs (tilt).
-//  4. Calibration. The pool is read at the levels that have made its quantiles cover
+//  4. Tail. For the upper quantiles the job's own latest 256 runs join in, each counting
+//     the same, with the more weight the better their p90 has done (tail).
+//  5. Calibration. The pool is read at the levels that have made its quantiles cover
 //     what they say (calibration).
 //
 // All of it is learned online and causally: when a job has finished, the model looks

@@ -31,8 +31,7 @@ func estimate[T ~int64](m *Model, of features.Target, q *question, unit T) (amou
 	p := m.pool(t, q)
 	defer p.release()
 	if !p.empty() {
-		d := t.distribution(p, q)
-		amounts = quantiles(t.calibration.read(&d), unit)
+		amounts = quantiles(t.calibration.read(&mixture{distribution: t.distribution(p, q)}), unit)
 	}
 	return amounts
 }
@@ -44,8 +43,12 @@ func (m *Model) estimateRuntime(q *question, s *predictor.JobSpec) predictor.Est
 	e := unknown(s)
 	if !p.empty() {
 		d := t.distribution(p, q)
+		x := mixture{distribution: d}
+		if t.tail.weight() >= faintest {
+			x = t.tail.mix(d, p.enterLatest(m.ownLatest(q, time.Time{})))
+		}
 		e = predictor.Estimate{
-			Runtime:     quantiles(t.calibration.read(&d), time.Second),
+			Runtime:     quantiles(t.calibration.read(&x), time.Second),
 			MeanRuntime: scale(d.mean(), time.Second),
 			Samples:     d.exact, Cold: cold(q),
 			Source: q.runs.Describe(d.level, s) + ": " + d.family(),
@@ -62,9 +65,9 @@ func (m *Model) estimateMemory(q *question, e *predictor.Estimate) {
 	p := m.pool(t, q)
 	defer p.release()
 	if !p.empty() {
-		d := t.distribution(p, q)
-		e.PeakMemory = quantiles(t.calibration.read(&d), predictor.Bytes(1))
-		e.MemoryRequest = m.request(q, &d)
+		x := mixture{distribution: t.distribution(p, q)}
+		e.PeakMemory = quantiles(t.calibration.read(&x), predictor.Bytes(1))
+		e.MemoryRequest = m.request(q, &x)
 	}
 }
 

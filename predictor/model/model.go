@@ -87,7 +87,13 @@ func (m *Model) learn(t *target, run *features.Run, q *question) {
 		t.tilt.learn(&d, &x, said, came.Log)
 		t.tilt.apply(&d, said)
 	}
-	t.calibration.learn(&d, came.Log)
+	x := mixture{distribution: d}
+	if t.Target == features.Runtime {
+		latest := p.enterLatest(m.ownLatest(q, q.at))
+		x = t.tail.mix(d, latest)
+		t.learnTail(&d, latest, came.Log)
+	}
+	t.calibration.learn(&x, came.Log)
 	t.backoff.learn(p, came.Log)
 }
 

@@ -93,6 +93,7 @@ type pool struct {
 	sorter     sorter           // has the points of the distribution
 	steps      []step           // of the distribution
 	places     [maxValues]int16 // of runs in values, from 1, by hash
+	latest     []value          // of a mixture
 }
 
 // maxValues is more than a pool has values by which runs are found: of each level's window

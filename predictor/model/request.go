@@ -28,15 +28,15 @@ const (
 	afterKill, afterKills = 1.05, 2
 )
 
-// request returns what a job should ask for, where d is what is known of its peak. That
+// request returns what a job should ask for, where x is what is known of its peak. That
 // is no more than its user asks for, as long as none of its runs took more than was asked
 // for it.
-func (m *Model) request(q *question, d *distribution) predictor.Bytes {
+func (m *Model) request(q *question, x *mixture) predictor.Bytes {
 	t := &m.targets[features.Memory]
-	high := d.quantile(t.calibration.of(d)[1].level(requestLevel))
-	spread := max(high-d.quantile(0.5), 0)
+	high := x.upper(t.calibration.of(x)[1].level(requestLevel))
+	spread := max(high-x.quantile(0.5), 0)
 	own := m.ownPeaks(q)
-	if own.measured >= trusted && !d.linear { // a regression may know of larger inputs
+	if own.measured >= trusted && !x.linear { // a regression may know of larger inputs
 		high = min(high, math.Log(float64(own.largest)))
 	}
 	high += min(caution*spread/float64(own.runs+1), math.Log(mostCaution))

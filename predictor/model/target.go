@@ -15,6 +15,7 @@ type target struct {
 	calibration calibration
 	linear      regressions
 	tilt        tilt
+	tail        tail // of the runtime
 }
 
 // A quantity is how a target is read.
