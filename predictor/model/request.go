@@ -21,7 +21,8 @@ const (
 	// that, the chance that the next one is the largest. mostCaution bounds the factor.
 	caution, mostCaution = 2, 2
 	// trusted runs of its own make the largest of them the most that a job is given
-	// beside the headroom and the caution.
+	// beside the headroom and the caution, unless half of such jobs need more: then a
+	// regression knows of larger inputs.
 	trusted = 10
 	// After an OOM kill a job gets the largest amount seen and 5 %, after another one
 	// twice the largest, which has grown by then.
@@ -34,10 +35,11 @@ const (
 func (m *Model) request(q *question, x *mixture) predictor.Bytes {
 	t := &m.targets[features.Memory]
 	high := x.upper(t.calibration.of(x)[1].level(requestLevel))
-	spread := max(high-x.quantile(0.5), 0)
+	median := x.quantile(0.5)
+	spread := max(high-median, 0)
 	own := m.ownPeaks(q)
-	if own.measured >= trusted && !x.linear { // a regression may know of larger inputs
-		high = min(high, math.Log(float64(own.largest)))
+	if own.measured >= trusted {
+		high = min(high, max(math.Log(float64(own.largest)), median))
 	}
 	high += min(caution*spread/float64(own.runs+1), math.Log(mostCaution))
 	ask := scale(requestHeadroom*math.Exp(high), predictor.Bytes(1))

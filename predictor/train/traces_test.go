@@ -58,7 +58,7 @@ func openTrace(t *testing.T, name string) []predictor.JobRecord {
 
 // TestPublicLogs backtests each log on all but the first fifth of its submissions: the
 // estimates are no worse than the best simple rule, on the mean clearly better, and
-// cover what they say.
+// cover what they say, the p90 not far less in any large group.
 func TestPublicLogs(t *testing.T) {
 	var (
 		mu      sync.Mutex
@@ -74,7 +74,7 @@ func TestPublicLogs(t *testing.T) {
 					slices.SortStableFunc(records, func(a, b predictor.JobRecord) int { return submitted(&a).Compare(submitted(&b)) })
 					records = records[:min(log.first, len(records))]
 				}
-				report, err := train.Backtest(records, train.Options{Start: 0.2, Now: time.Now})
+				report, err := train.Backtest(records, train.Options{Start: 0.2, ByGroup: true, Now: time.Now})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -93,6 +93,11 @@ func TestPublicLogs(t *testing.T) {
 				within(t, "share within a factor of two", m.Within2x, log.within2x, 1)
 				within(t, "coverage of p50", m.CoverageP50, 0.48, 0.52)
 				within(t, "coverage of p90", m.CoverageP90, 0.88, 0.92)
+				for _, g := range report.Groups {
+					if g.Jobs >= 200 {
+						within(t, "coverage of p90 of "+g.String(), g.Predictors[train.Runcast].CoverageP90, 0.8, 1)
+					}
+				}
 				mu.Lock()
 				defer mu.Unlock()
 				mae, pinball = append(mae, m.MAE/best.MAE), append(pinball, m.PinballP90/best.PinballP90)
