@@ -27,6 +27,7 @@ type simulate struct {
 	policies         []string // NAME or NAME/PREDICTOR
 	estimates        string
 	rightSize, drain bool
+	tune             bool
 	limit, days      int
 	windows, seeds   int
 	seed             uint64
@@ -54,9 +55,14 @@ cluster is empty at first, nothing but the jobs is on it, and no job is preempte
 
 A log is one sample: means come with a 95 % confidence interval, over consecutive parts
 of the log, or with --seeds over repetitions of which each shakes the submissions by up
-to a minute. Other policies are compared with the first, part by part.`,
+to a minute. Other policies are compared with the first, part by part.
+
+With --tune the policy runcast plays the history with other settings, one after the other,
+and those are printed as a configuration with which its jobs were done sooner than with the
+defaults, by more than chance explains; it prints that there are none if there are none.`,
 		Example: `  runcast simulate history.csv --nodes nodes.yaml
-  runcast simulate --store runcast.bolt --days 30 --policy history,greedy,runcast`,
+  runcast simulate --store runcast.bolt --days 30 --policy history,greedy,runcast
+  runcast simulate --store runcast.bolt --days 30 --nodes nodes.yaml --tune`,
 		GroupID: "people",
 		Args:    cobra.MaximumNArgs(1),
 	}
@@ -67,6 +73,7 @@ to a minute. Other policies are compared with the first, part by part.`,
 	f.StringSliceVar(&s.policies, "policy", []string{"runcast"}, "scheduling `policies`, by commas")
 	f.StringVar(&s.estimates, "predictor", "runcast", "where runtimes come from, for policies that do not say it")
 	f.BoolVar(&s.rightSize, "right-size", false, "jobs ask for the memory that the predictor says they need, and again for more if that was too little")
+	f.BoolVar(&s.tune, "tune", false, "find the settings of the policy runcast that suit the history")
 	f.BoolVar(&s.drain, "drain", false, "submit all jobs at time 0")
 	f.IntVar(&s.limit, "jobs", 0, "only the first `N` jobs; 0 takes all")
 	f.IntVar(&s.days, "days", 0, "only the jobs submitted in the last `N` days, those before only teach; 0 takes all")
@@ -89,6 +96,9 @@ func (s *simulate) check(cmd *cobra.Command, args []string) error {
 	}
 	if s.html != "" && !cmd.Flags().Changed("policy") {
 		s.policies = whatIfPolicies
+	}
+	if s.tune && (s.html != "" || cmd.Flags().Changed("policy")) {
+		return usagef(cmd, "--tune: it goes with neither --policy nor --html")
 	}
 	if len(s.policies) == 0 {
 		return usagef(cmd, "--policy: expected at least one")
@@ -127,6 +137,9 @@ func (s *simulate) check(cmd *cobra.Command, args []string) error {
 
 // variants are what is to be simulated, by name.
 func (s *simulate) variants() []simulation {
+	if s.tune {
+		return tunings(s.estimates)
+	}
 	variants := make([]simulation, 0, len(s.policies))
 	for _, p := range s.policies {
 		v := simulation{Predictor: s.estimates}
@@ -180,11 +193,18 @@ func (s *simulate) run(cmd *cobra.Command, args []string) error {
 		}
 		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %d jobs of %s\n", s.html, c.Runs[0].Jobs, from)
 	}
+	if s.tune {
+		if err := c.tune(); err != nil {
+			return fmt.Errorf("%s: %w", from, err)
+		}
+	}
 	switch {
 	case s.asJSON && len(c.Runs) == 1:
 		return printJSON(cmd, c.Runs[0])
 	case s.asJSON:
 		return printJSON(cmd, c)
+	case s.tune:
+		return printTuning(cmd, c)
 	case len(c.Runs) == 1:
 		return printSimulation(cmd, c.Runs[0])
 	}
@@ -221,7 +241,7 @@ func (s *simulate) simulate(v *simulation, cluster sim.Cluster, earlier, jobs []
 				return sim.Result{}, err
 			}
 		}
-		return sim.Run(sim.Config{Cluster: cluster, Jobs: jobs, Policy: v.Policy, Predictor: p, RightSize: s.rightSize, Clock: time.Now})
+		return sim.Run(sim.Config{Cluster: cluster, Jobs: jobs, Policy: v.Policy, Predictor: p, Plan: v.plan, RightSize: s.rightSize, Clock: time.Now})
 	}
 	var err error
 	if v.Result, err = once(jobs, s.seed); err != nil {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/runcast/runcast/scheduler"
 	"github.com/runcast/runcast/scheduler/sim"
 )
 
@@ -14,11 +15,14 @@ type simulation struct {
 	Trace     string `json:"trace"`
 	Policy    string `json:"policy"`
 	Predictor string `json:"predictor"`
+	// Settings are what --tune tries.
+	Settings *tuning `json:"settings,omitempty"`
 	sim.Result
 	Intervals *sim.Intervals `json:"intervals,omitempty"` // nil if there are fewer jobs than windows
 	// Against is by how many percent the mean flow time is above that of the first policy.
 	Against *sim.Interval `json:"against_first_percent,omitempty"`
 
+	plan    scheduler.Policy // zero: the default
 	samples []sim.Measures
 }
 
@@ -28,6 +32,9 @@ type comparison struct {
 	Cluster    string       `json:"cluster"`
 	RightSized bool         `json:"right_sized"`
 	Runs       []simulation `json:"runs"`
+	// Recommended are the best of the settings, if --tune tried any: those of the first run
+	// unless others are better by more than chance explains.
+	Recommended *tuning `json:"recommended,omitempty"`
 
 	repeated bool // intervals are over repetitions, which have means of their own
 }

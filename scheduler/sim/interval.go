@@ -16,7 +16,9 @@ type Interval struct {
 }
 
 // NewInterval returns the interval of at least two samples.
-func NewInterval(samples []float64) Interval {
+func NewInterval(samples []float64) Interval { return newInterval(samples, 0.95) }
+
+func newInterval(samples []float64, confidence float64) Interval {
 	n := float64(len(samples))
 	var mean, squares float64
 	for _, x := range samples {
@@ -25,7 +27,7 @@ func NewInterval(samples []float64) Interval {
 	for _, x := range samples {
 		squares += (x - mean) * (x - mean)
 	}
-	t := distuv.StudentsT{Sigma: 1, Nu: n - 1}.Quantile(0.975)
+	t := distuv.StudentsT{Sigma: 1, Nu: n - 1}.Quantile((1 + confidence) / 2)
 	half := t * math.Sqrt(squares/(n-1)/n)
 	return Interval{mean, mean - half, mean + half}
 }
@@ -59,7 +61,9 @@ func NewIntervals(samples []Measures) Intervals {
 
 // Against is by how many percent of base's mean the mean flow time of the same samples
 // under another rule is more, sample by sample: what the samples have in common cancels.
-func Against(samples, base []Measures) Interval {
+func Against(samples, base []Measures) Interval { return against(samples, base, 0.95) }
+
+func against(samples, base []Measures, confidence float64) Interval {
 	var mean float64
 	for i := range base {
 		mean += base[i].MeanFlow / float64(len(base))
@@ -68,5 +72,5 @@ func Against(samples, base []Measures) Interval {
 	for i := range samples {
 		more[i] = 100 * (samples[i].MeanFlow - base[i].MeanFlow) / mean
 	}
-	return NewInterval(more)
+	return newInterval(more, confidence)
 }
