@@ -155,17 +155,18 @@ func foretold(all []deviation) Foretold {
 	if len(all) == 0 {
 		return f
 	}
+	by50, by90 := 0, 0
 	wrong := make([]float64, 0, len(all))
-	part := 1 / float64(len(all))
 	for _, d := range all {
 		if !d.came.After(d.p50) {
-			f.CoverageP50 += part
+			by50++
 		}
 		if !d.came.After(d.p90) {
-			f.CoverageP90 += part
+			by90++
 		}
 		wrong = append(wrong, d.came.Sub(d.p50).Abs().Seconds())
 	}
+	f.CoverageP50, f.CoverageP90 = float64(by50)/float64(len(all)), float64(by90)/float64(len(all))
 	slices.Sort(wrong)
 	f.MedianAbsoluteError = wrong[(len(wrong)-1)/2]
 	return f
