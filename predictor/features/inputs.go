@@ -91,7 +91,7 @@ func inputsOf(s *predictor.JobSpec) Inputs {
 	return slices.CompactFunc(in, func(a, b Input) bool { return a.ID == b.ID && a.Kind == b.Kind })
 }
 
-// names returns the names of features in order.
+// names returns the names of features in order, with fewer allocations than by iterators.
 func names(f map[string]predictor.Feature) []string {
 	names := make([]string, 0, len(f))
 	for name := range f {

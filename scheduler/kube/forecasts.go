@@ -202,9 +202,9 @@ func (f *forecasts) fetchRuntimes(ctx context.Context, batch []question) error {
 }
 
 func (f *forecasts) fetchProgress(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, f.timeout)
+	bounded, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
-	if f.progress.update(ctx, time.Now()) {
+	if f.progress.update(bounded, time.Now()) && ctx.Err() == nil {
 		f.log.Warn("nobody tells how far running jobs are, planning without", "error", f.progress.err)
 	}
 }

@@ -22,7 +22,7 @@ func (p *progress) update(ctx context.Context, now time.Time) (failed bool) {
 	before := p.err
 	p.said, p.err = p.ask(ctx, now)
 	p.asked = now
-	return p.err != nil && before == nil && ctx.Err() == nil
+	return p.err != nil && before == nil
 }
 
 // of is that of a job: the least of its pods that say anything, 0 if none does.

@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // A running job ends when its own progress says so: by the slowest of its pods that tell.
@@ -55,6 +59,29 @@ func TestProgress(t *testing.T) {
 		}
 		if asked < 70 || asked > 100 {
 			t.Errorf("asked %d times in 24 minutes", asked)
+		}
+	})
+}
+
+// That nobody answers in time is told once.
+func TestProgressFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		m, err := newMetrics(prometheus.NewRegistry())
+		if err != nil {
+			t.Fatal(err)
+		}
+		hangs := func(ctx context.Context, _ time.Time) (map[string]float64, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		f := newForecasts(newOracle(), &Config{PredictorTimeout: time.Second, Progress: hangs}, slog.New(slog.NewTextHandler(&log, nil)), m, func() {})
+		for range 3 {
+			f.fetchProgress(t.Context())
+			time.Sleep(remainingFresh)
+		}
+		if n := strings.Count(log.String(), "nobody tells how far running jobs are"); n != 1 {
+			t.Errorf("told %d times, expected once:\n%s", n, &log)
 		}
 	})
 }
