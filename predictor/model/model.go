@@ -27,7 +27,7 @@ type Model struct {
 func New(seed uint64) *Model {
 	m := &Model{seed: seed, history: features.NewState()}
 	for t := range m.targets {
-		m.targets[t] = target{quantity: quantities[t], linear: regressions{}, tail: tail{behind: headStart}}
+		m.targets[t] = target{quantity: quantities[t], linear: regressions{}}
 		m.targets[t].calibration.smallest = smallest[t]
 	}
 	m.targets[features.Runtime].tilt = newTilt(seed)

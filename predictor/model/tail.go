@@ -17,9 +17,6 @@ const (
 	// haste is how fast the weight goes to the one of the two that has done better, and
 	// fadingTail what the next value leaves of the past: the latest 500 count.
 	haste, fadingTail = 0.3, 0.998
-	// headStart is the pool's: without it the runs of all kinds that a user has would have
-	// half the weight until the first dozens of jobs have told better.
-	headStart = 15
 	// faintest is the share below which the latest runs are left out.
 	faintest = 0.001
 )
