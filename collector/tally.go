@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/runcast/runcast/predictor"
+	"github.com/runcast/runcast/predictor/features"
 )
 
 // A chosen label has values that users choose: the first maxChosen have series of their
@@ -103,13 +104,17 @@ func newTally(reg prometheus.Registerer) *tally {
 	}
 }
 
-// familyOf is what a job says that it is one of, or the controller that it comes from, in
-// its namespace; empty if it does not say.
+// familyOf is what a job says that it is one of, the controller that it comes from, or the
+// generateName of its runs, in its namespace; empty if it is a run of nothing.
 func familyOf(r *predictor.JobRecord) string {
-	if name := cmp.Or(r.Family, r.Owner); name != "" {
-		return r.Namespace + "/" + name
+	name := cmp.Or(r.Family, r.Owner)
+	if run := features.RunName(&r.JobSpec); name == "" && run != r.Name {
+		name = run
 	}
-	return ""
+	if name == "" {
+		return ""
+	}
+	return r.Namespace + "/" + name
 }
 
 // ended counts a job that has ended.

@@ -31,6 +31,20 @@ func tallied(change func(*predictor.JobRecord)) *predictor.JobRecord {
 	return r
 }
 
+func TestFamilyOf(t *testing.T) {
+	for _, c := range []struct{ family, owner, name, want string }{
+		{"train", "CronJob/nightly", "train", "ml/train"},
+		{"", "CronJob/nightly", "nightly-29939040", "ml/CronJob/nightly"},
+		{"", "", "sweep-ep5-x7k2p", "ml/sweep-ep5"},
+		{"", "", "once", ""},
+	} {
+		r := tallied(func(r *predictor.JobRecord) { r.Family, r.Owner, r.Name = c.family, c.owner, c.name })
+		if got := familyOf(r); got != c.want {
+			t.Errorf("%+v: %q, want %q", c, got, c.want)
+		}
+	}
+}
+
 func TestTally(t *testing.T) {
 	reg := prometheus.NewPedanticRegistry()
 	tally := newTally(reg)

@@ -108,8 +108,6 @@ func TestDamageIsReported(t *testing.T) {
 	}
 	_, err := s.Lookup(ctx, []string{"a"})
 	want("Lookup", err)
-	_, err = s.Prune(ctx, time.Unix(1e9, 0), time.Second, 0)
-	want("Prune", err)
 	_, err = s.Artifact(ctx, "v1")
 	want("Artifact", err)
 	_, err = s.Watermark(ctx, "w")

@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
-
-	"github.com/runcast/runcast/predictor"
 )
 
 // pruneBatch bounds how many records one transaction removes, so that Put does
@@ -17,7 +15,8 @@ const pruneBatch = 5000
 
 // Prune removes the records that finished more than maxAge before now, and then
 // the oldest until at most maxRecords are left; 0 is no limit. It returns how
-// many it removed. If it is stopped on the way, what was removed stays so.
+// many it removed, those that cannot be read any more among them. If it is stopped on the
+// way, what was removed stays so.
 func (s *Store) Prune(ctx context.Context, now time.Time, maxAge time.Duration, maxRecords int) (int, error) {
 	var cutoff []byte
 	if maxAge > 0 {
@@ -51,20 +50,22 @@ func (s *Store) Prune(ctx context.Context, now time.Time, maxAge time.Duration, 
 }
 
 func remove(tx *bbolt.Tx, old []pair) error {
-	var keys [][]byte
-	var entries []predictor.Entry
+	bySequence := tx.Bucket(bucketSequence)
+	var keys, sequences [][]byte
 	for _, p := range old { // before the first removal moves them
-		e, err := decode(p.key, p.value)
-		if err != nil {
-			return err
+		var sequence []byte
+		if e, err := decode(p.key, p.value); err != nil { // damaged: it goes all the same
+			sequence = findSequence(bySequence, p.key)
+		} else {
+			sequence = sequenceKey(e.Sequence)
 		}
-		keys, entries = append(keys, bytes.Clone(p.key)), append(entries, e)
+		keys, sequences = append(keys, bytes.Clone(p.key)), append(sequences, sequence)
 	}
-	for i, e := range entries {
+	for i, key := range keys {
 		err := errors.Join(
-			tx.Bucket(bucketRecords).Delete(keys[i]),
-			tx.Bucket(bucketIDs).Delete([]byte(e.ID)),
-			tx.Bucket(bucketSequence).Delete(sequenceKey(e.Sequence)),
+			tx.Bucket(bucketRecords).Delete(key),
+			tx.Bucket(bucketIDs).Delete(key[min(8, len(key)):]),
+			bySequence.Delete(sequences[i]),
 		)
 		if err != nil {
 			return err

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/bbolt"
+
 	"github.com/runcast/runcast/predictor"
 )
 
@@ -33,6 +35,34 @@ func TestPruneInBatches(t *testing.T) {
 			t.Errorf("the oldest record left is %s, %v; want %d", e.ID, err, n-7)
 		}
 		break
+	}
+}
+
+// TestPruneDamaged removes a record that does not decode, and leaves a store without faults.
+func TestPruneDamaged(t *testing.T) {
+	s := newTest(t)
+	ctx := t.Context()
+	var records []predictor.JobRecord
+	for i := range 5 {
+		records = append(records, predictor.JobRecord{JobSpec: predictor.JobSpec{ID: fmt.Sprint(i)}, Finished: time.Unix(int64(i), 0)})
+	}
+	if _, err := s.Put(ctx, records); err != nil {
+		t.Fatal(err)
+	}
+	err := s.update(ctx, func(tx *bbolt.Tx) (bool, error) {
+		return true, tx.Bucket(bucketRecords).Put(recordKey(&records[1]), []byte("{"))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if removed, err := s.Prune(ctx, time.Unix(3, 0), time.Second, 0); removed != 2 || err != nil {
+		t.Fatalf("Prune = %d, %v; want 2", removed, err)
+	}
+	if left, err := s.Len(ctx); left != 3 || err != nil {
+		t.Errorf("Len = %d, %v; want 3", left, err)
+	}
+	if err := s.Check(ctx); err != nil {
+		t.Error(err)
 	}
 }
 

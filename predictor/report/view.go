@@ -254,7 +254,10 @@ func (r *Report) groups() (largest, worst table) {
 	for _, g := range all[:min(len(all), mostLargest)] {
 		largest.Rows = append(largest.Rows, row(g))
 	}
-	bad := slices.DeleteFunc(slices.Clone(all), func(g train.Group) bool { return g.Jobs < fewest })
+	overall := r.Runtime.Predictors[train.Runcast].Within2x
+	bad := slices.DeleteFunc(slices.Clone(all), func(g train.Group) bool {
+		return g.Jobs < fewest || g.Predictors[train.Runcast].Within2x >= overall
+	})
 	slices.SortStableFunc(bad, func(a, b train.Group) int {
 		return cmp.Compare(a.Predictors[train.Runcast].Within2x, b.Predictors[train.Runcast].Within2x)
 	})

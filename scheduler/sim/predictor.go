@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/runcast/runcast/predictor"
+	"github.com/runcast/runcast/predictor/features"
 )
 
 // A Predictor answers for jobs in simulated time. It must not look at
@@ -80,7 +81,9 @@ func (r runs) observe(key string, d time.Duration) {
 }
 
 // keys are the groups of a job in key_median, finest first.
-func keys(j *predictor.JobSpec) [3]string { return [3]string{j.User + "\x00" + j.Name, j.User, ""} }
+func keys(j *predictor.JobSpec) [3]string {
+	return [3]string{j.User + "\x00" + features.RunName(j), j.User, ""}
+}
 
 // median is that of the finest group of j that has any run.
 func (r runs) median(j *Job) (time.Duration, bool) {
