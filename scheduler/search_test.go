@@ -16,7 +16,6 @@ import (
 func TestSearchAgainstAllOrders(t *testing.T) {
 	var rule, searched, best float64
 	p := DefaultPolicy()
-	p.Search = 20
 	for seed := range uint64(100) {
 		rng := rand.New(rand.NewPCG(seed, 11))
 		s := Snapshot{Now: time.Unix(1e9, 0), Resources: []string{"cpu"}, Classes: [][]bool{{true, true}}, Nodes: []Node{{"a", Vector{8}}, {"b", Vector{8}}}}

@@ -22,7 +22,8 @@ var update = flag.Bool("update", false, "rewrite the want tables of testdata/*.t
 // TestStories runs the scripts of testdata and compares what each plan says with
 // the table "want". One command a line:
 //
-//	policy KEY=VALUE…            a, ageing, overdue, reservations, firm, large, forecast
+//	policy KEY=VALUE…            a, ageing, overdue, reservations, firm, large, forecast,
+//	                             search, which is 0: a story is of the rules alone
 //	nodes NAME… cpu=8 memory=64Gi gpu=4 pods=110
 //	class NAME NODE…             the class "all" holds every node
 //	running NAME [on=NODE,…] cpu=… [p50=… p90=…|ends=…]    on=- is a pod not bound yet,
@@ -81,9 +82,11 @@ type story struct {
 }
 
 func tell(t *testing.T, script string) []byte {
+	p := DefaultPolicy()
+	p.Search = 0
 	st := &story{
 		t:     t,
-		p:     DefaultPolicy(),
+		p:     p,
 		nodes: map[string]int{},
 		class: map[string]int{"all": 0},
 		ends:  map[string]predictor.Quantiles[time.Duration]{},

@@ -107,12 +107,12 @@ type SchedulerConfig struct {
 	Disabled bool `json:"disabled"`
 	// SizeExponent is a in expected runtime × dominant share^a / (1 + wait/T),
 	// AgeingTime is T. Reservations is how many jobs that do not fit get their room
-	// reserved. Defaults: scheduler.DefaultPolicy.
+	// reserved, Search how many other orders of the waiting jobs each plan tries. Defaults:
+	// scheduler.DefaultPolicy.
 	SizeExponent float64        `json:"size_exponent"`
 	AgeingTime   model.Duration `json:"ageing_time"`
 	Reservations int            `json:"reservations"`
-	// Search is how many other orders of the waiting jobs each plan tries. Default 0.
-	Search int `json:"search"`
+	Search       int            `json:"search"`
 	// Queues have the cluster's resources in proportion to their weights, those that are
 	// not named a weight of 1. Default: none, the jobs of all queues stand in one order.
 	Queues map[string]QueueConfig `json:"queues"`
@@ -240,7 +240,7 @@ func defaultConfig() Config {
 		Store: StoreConfig{Path: "runcast.bolt", MaxAge: model.Duration(400 * day), MaxRecords: 2_000_000},
 		Train: TrainConfig{Every: model.Duration(6 * time.Hour)},
 		Scheduler: SchedulerConfig{
-			SizeExponent: policy.SizeExponent, AgeingTime: model.Duration(policy.AgeingTime), Reservations: policy.Reservations,
+			SizeExponent: policy.SizeExponent, AgeingTime: model.Duration(policy.AgeingTime), Reservations: policy.Reservations, Search: policy.Search,
 			Replan:   model.Duration(5 * time.Second),
 			Election: ElectionConfig{LeaseDuration: model.Duration(15 * time.Second)},
 		},

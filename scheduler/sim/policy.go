@@ -12,24 +12,20 @@ import (
 
 // Policies are the names that Config.Policy may have.
 //
-//	fcfs            strict order of submission; the first that does not fit blocks all others
-//	greedy          order of submission, whatever fits starts: a cluster without a queue
-//	easy            order of submission, one reservation, backfill in order of submission
-//	easy-sjbf       the same, backfill in order of estimated runtime
-//	easy++          the same, and an estimate that was outlived is corrected in published steps
-//	conservative    every job has a reservation, in order of submission
-//	sjf-greedy      the shortest that fits, no reservation
-//	sjf-easy        order of estimated runtime, one reservation
-//	saf-easy        order of estimated runtime × processors, one reservation
-//	runcast         scheduler.Plan
-//	runcast-search  the same, and tries 20 other orders each time
+//	fcfs          strict order of submission; the first that does not fit blocks all others
+//	greedy        order of submission, whatever fits starts: a cluster without a queue
+//	easy          order of submission, one reservation, backfill in order of submission
+//	easy-sjbf     the same, backfill in order of estimated runtime
+//	easy++        the same, and an estimate that was outlived is corrected in published steps
+//	conservative  every job has a reservation, in order of submission
+//	sjf-greedy    the shortest that fits, no reservation
+//	sjf-easy      order of estimated runtime, one reservation
+//	saf-easy      order of estimated runtime × processors, one reservation
+//	runcast       scheduler.Plan
 //
-// All but fcfs, greedy, easy, runcast and runcast-search need a cluster made by Processors.
+// All but fcfs, greedy, easy and runcast need a cluster made by Processors.
 // Classic policies take the median for the runtime.
-var Policies = []string{"fcfs", "greedy", "easy", "easy-sjbf", "easy++", "conservative", "sjf-greedy", "sjf-easy", "saf-easy", "runcast", "runcast-search"}
-
-// searchOrders is how many other orders runcast-search tries: more bring next to nothing.
-const searchOrders = 20
+var Policies = []string{"fcfs", "greedy", "easy", "easy-sjbf", "easy++", "conservative", "sjf-greedy", "sjf-easy", "saf-easy", "runcast"}
 
 func newDispatcher(c *Config) (dispatcher, error) {
 	if !slices.Contains(Policies, c.Policy) {
@@ -37,9 +33,6 @@ func newDispatcher(c *Config) (dispatcher, error) {
 	}
 	if c.Plan == (scheduler.Policy{}) {
 		c.Plan = scheduler.DefaultPolicy()
-	}
-	if c.Policy == "runcast-search" {
-		c.Plan.Search = searchOrders
 	}
 	if err := c.Plan.Validate(); err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
@@ -55,7 +48,7 @@ func newDispatcher(c *Config) (dispatcher, error) {
 			p.OverdueAfter = 0 // every job is overdue: order of submission
 			p.FirmWithin, p.Search = 0, 0
 			return &planned{policy: p}, nil
-		case "runcast", "runcast-search":
+		case "runcast":
 			return &planned{policy: c.Plan}, nil
 		}
 		return nil, fmt.Errorf("policy %s: expected a number of processors, it knows no nodes", c.Policy)

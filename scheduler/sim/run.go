@@ -23,7 +23,7 @@ type Config struct {
 	// run, the worst case, and waits again for more (see resize). It needs a cluster of
 	// nodes.
 	RightSize bool
-	// Plan is what the policies "runcast" and "runcast-search" plan with; the zero Policy is scheduler.DefaultPolicy.
+	// Plan is what the policy "runcast" plans with; the zero Policy is scheduler.DefaultPolicy.
 	Plan scheduler.Policy
 	// Clock measures Result.PlanningSeconds; nil leaves it zero.
 	Clock func() time.Time
