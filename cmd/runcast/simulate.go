@@ -173,7 +173,9 @@ func (s *simulate) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	c := comparison{Trace: filepath.Base(from), Cluster: text, RightSized: s.rightSize, repeated: s.seeds > 0}
-	for _, v := range s.variants() {
+	variants := s.variants()
+	for i, v := range variants {
+		began := time.Now()
 		v.Trace = c.Trace
 		if err := s.simulate(&v, cluster, earlier, jobs); err != nil {
 			return fmt.Errorf("%s: %w", from, err)
@@ -183,6 +185,9 @@ func (s *simulate) run(cmd *cobra.Command, args []string) error {
 			v.Against = &against
 		}
 		c.Runs = append(c.Runs, v)
+		if took := time.Since(began).Round(time.Second); took > 0 && len(variants) > 1 {
+			fmt.Fprintf(cmd.ErrOrStderr(), "%d of %d simulated, in %v\n", i+1, len(variants), took)
+		}
 	}
 	if err := s.bound(&c, cluster, jobs); err != nil {
 		return fmt.Errorf("%s: %w", from, err)
