@@ -299,7 +299,7 @@ func TestPlanningPays(t *testing.T) {
 		}
 	}
 	t.Logf("mean flow: fcfs %.0f s, greedy %.0f s, runcast %.0f s with noise, %.0f s with perfect estimates", sum[0], sum[1], sum[2], sum[3])
-	if sum[2] > 0.8*sum[1] || sum[3] > 0.8*sum[1] || sum[1] > sum[0] {
+	if sum[2] > 0.8*sum[1] || sum[3] > 1.02*sum[2] || sum[1] > sum[0] {
 		t.Error("planning does not pay")
 	}
 }
