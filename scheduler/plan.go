@@ -101,79 +101,6 @@ type occupant struct {
 	owner   *string
 }
 
-// settle puts what runs on the board, first what is bound to nodes, then the pods
-// that have been released and are not bound yet.
-func (pl *planner) settle() {
-	var loose []*Running
-	for i := range pl.Running {
-		r := &pl.Running[i]
-		request := pl.board.dense(r.Request)
-		nodes := make([]int, 0, len(r.Pods))
-		for _, n := range r.Pods {
-			if n >= 0 && n < len(pl.Nodes) {
-				nodes = append(nodes, n)
-			}
-		}
-		if len(nodes) < len(r.Pods) {
-			loose = append(loose, r)
-		}
-		slices.Sort(nodes)
-		pl.occupy(r, nodes, request)
-	}
-	for _, r := range loose {
-		for _, n := range r.Pods {
-			if n < 0 || n >= len(pl.Nodes) {
-				pl.settlePod(r)
-			}
-		}
-	}
-}
-
-// occupy puts pods of a running job on the board.
-func (pl *planner) occupy(r *Running, nodes []int, request []int64) {
-	if r.Foreign {
-		each(nodes, func(n, pods int32) {
-			pl.board.add(n, request, -pods)
-			add(pl.board.of(pl.lasting, n), request, -pods)
-		})
-		return
-	}
-	pl.charge(r.Queue, request, len(nodes))
-	pl.occupants = append(pl.occupants, occupant{nodes, request, r.Remaining, &r.ID})
-	pl.board.start(nodes, request, restOf(r), &r.ID)
-}
-
-// settlePod finds room for one pod that kube-scheduler has yet to bind, now or as
-// early as possible: on a node that the pod prefers, if there is room. If there never
-// is any, the pod takes none from others.
-func (pl *planner) settlePod(r *Running) {
-	j := &job{Pending: &Pending{ID: r.ID, Class: r.Class, Runtime: r.Remaining}, name: trimID(r.ID),
-		pods: 1, request: pl.board.dense(r.Request), p90: restOf(r)}
-	j.part = share(j.request, 1, pl.board.largest)
-	j.large = j.part >= pl.policy.LargeShare
-	for i, n := range r.Preferred {
-		if nodes := r.Preferred[i : i+1]; n >= 0 && n < len(pl.Nodes) && pl.board.allows(r.Class, int32(n)) && pl.board.has(nodes, j.request) {
-			pl.occupy(r, nodes, j.request)
-			return
-		}
-	}
-	if nodes, _ := pl.board.place(j, j.p90); nodes != nil {
-		pl.occupy(r, nodes, j.request)
-	} else if res := pl.board.earliest(j); res != nil && !r.Foreign {
-		res.name = j.name
-		pl.board.keep(res)
-	}
-}
-
-// restOf is the time until which a running job is planned to run: an overrun
-// extends the plan, so it is never now.
-func restOf(r *Running) time.Duration {
-	if r.Foreign || r.Remaining.IsZero() {
-		return eventually
-	}
-	return max(r.Remaining.P90, 1)
-}
-
 // findWide keeps the board's widest waiting job up to date: called before the
 // first start and whenever that job starts.
 func (pl *planner) findWide() {
@@ -192,63 +119,6 @@ func (pl *planner) findWide() {
 	if len(pl.large) > 0 {
 		pl.board.wide = pl.large[0]
 	}
-}
-
-// maxDue bounds how many jobs of a tier are looked at for their deadlines.
-const maxDue = 64
-
-// meetDeadlines reserves room for the jobs of one tier that can still meet their
-// deadline, the earliest first: the latest that meets it for sure (p90), or else the
-// earliest there is, if it meets it more likely than not (p50).
-func (pl *planner) meetDeadlines(tier []*job) {
-	var due []*job
-	for _, j := range tier {
-		if j.known() && !j.Deadline.Before(pl.Now.Add(j.Runtime.P50)) {
-			due = append(due, j)
-		}
-	}
-	slices.SortStableFunc(due, func(a, b *job) int { return a.Deadline.Compare(b.Deadline) })
-	for _, j := range due[:min(len(due), maxDue)] {
-		if len(pl.reservations)-pl.reserved >= pl.policy.DeadlineReservations {
-			return
-		}
-		if pl.reservations[j] != nil {
-			continue
-		}
-		slack := j.Deadline.Sub(pl.Now)
-		r := pl.board.latest(j, slack-j.p90)
-		if r == nil && j.early <= 0 {
-			r = pl.board.soonest(j)
-		}
-		if r != nil && r.start <= slack-j.Runtime.P50 {
-			r.fixed = true
-			pl.reserve(j, r)
-		}
-	}
-}
-
-// keepReservations puts the near ones of one tier on the board as they were made. What
-// they rest on may be expected to overrun, or have overrun: they stand all the same.
-func (pl *planner) keepReservations(tier []*job) {
-	for _, j := range tier {
-		if j.firm == eventually {
-			continue
-		}
-		r := &reservation{job: j, start: j.firm, end: later(j.firm, j.p90), nodes: j.ReservedNodes}
-		if r.nodes == nil {
-			r = pl.board.latest(j, j.firm)
-		}
-		if r != nil {
-			r.fixed = true
-			pl.reserve(j, r)
-		}
-	}
-}
-
-func (pl *planner) reserve(j *job, r *reservation) {
-	r.name = j.name
-	pl.reservations[j] = r
-	pl.board.keep(r)
 }
 
 // decide starts j, reserves for it, or lets it wait.
@@ -315,48 +185,6 @@ func (pl *planner) decide(j *job) Decision {
 	pl.waiting = append(pl.waiting, j)
 	pl.blocked = append(pl.blocked, j)
 	return d
-}
-
-// A refusal is a job for which there was no room, and why. During the walk room only
-// shrinks, but when a reservation is dropped; so there is none for any other of its class
-// that asks for as much of everything.
-type refusal struct {
-	class, pods int
-	request     []int64
-	p90         time.Duration // 0 if there is no room however short the job
-	promised    *reservation  // set if there is room, but this reservation needs it
-	resource    int           // else what most nodes lack for one more pod; -1 if there is no node
-}
-
-// implies reports whether o asks for as much as what was refused.
-func (r *refusal) implies(o refusal) bool {
-	return r.class == o.class && r.pods <= o.pods && r.p90 <= o.p90 && lacking(o.request, r.request) < 0
-}
-
-// maxRefusals bounds how many refusals are remembered.
-const maxRefusals = 256
-
-// place is the board's, but for jobs of which it is known that they do not fit.
-func (pl *planner) place(j *job) ([]int, refusal) {
-	r := refusal{class: j.Class, pods: j.pods, request: j.request, p90: j.p90}
-	for i := range pl.refusals {
-		if pl.refusals[i].implies(r) {
-			return nil, pl.refusals[i]
-		}
-	}
-	nodes, short := pl.board.place(j, j.p90)
-	if nodes != nil {
-		return nodes, refusal{}
-	}
-	r.promised = short.promised
-	if r.promised == nil {
-		r.pods, r.p90, r.resource = short.fits+1, 0, pl.board.scarcest(j)
-	}
-	pl.refusals = slices.DeleteFunc(pl.refusals, r.implies)
-	if len(pl.refusals) < maxRefusals {
-		pl.refusals = append(pl.refusals, r)
-	}
-	return nil, r
 }
 
 func (pl *planner) begin(j *job, nodes []int, d Decision) {

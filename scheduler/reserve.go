@@ -146,3 +146,60 @@ func leaver(changes []change) *string {
 	}
 	return nil
 }
+
+// maxDue bounds how many jobs of a tier are looked at for their deadlines.
+const maxDue = 64
+
+// meetDeadlines reserves room for the jobs of one tier that can still meet their
+// deadline, the earliest first: the latest that meets it for sure (p90), or else the
+// earliest there is, if it meets it more likely than not (p50).
+func (pl *planner) meetDeadlines(tier []*job) {
+	var due []*job
+	for _, j := range tier {
+		if j.known() && !j.Deadline.Before(pl.Now.Add(j.Runtime.P50)) {
+			due = append(due, j)
+		}
+	}
+	slices.SortStableFunc(due, func(a, b *job) int { return a.Deadline.Compare(b.Deadline) })
+	for _, j := range due[:min(len(due), maxDue)] {
+		if len(pl.reservations)-pl.reserved >= pl.policy.DeadlineReservations {
+			return
+		}
+		if pl.reservations[j] != nil {
+			continue
+		}
+		slack := j.Deadline.Sub(pl.Now)
+		r := pl.board.latest(j, slack-j.p90)
+		if r == nil && j.early <= 0 {
+			r = pl.board.soonest(j)
+		}
+		if r != nil && r.start <= slack-j.Runtime.P50 {
+			r.fixed = true
+			pl.reserve(j, r)
+		}
+	}
+}
+
+// keepReservations puts the near ones of one tier on the board as they were made. What
+// they rest on may be expected to overrun, or have overrun: they stand all the same.
+func (pl *planner) keepReservations(tier []*job) {
+	for _, j := range tier {
+		if j.firm == eventually {
+			continue
+		}
+		r := &reservation{job: j, start: j.firm, end: later(j.firm, j.p90), nodes: j.ReservedNodes}
+		if r.nodes == nil {
+			r = pl.board.latest(j, j.firm)
+		}
+		if r != nil {
+			r.fixed = true
+			pl.reserve(j, r)
+		}
+	}
+}
+
+func (pl *planner) reserve(j *job, r *reservation) {
+	r.name = j.name
+	pl.reservations[j] = r
+	pl.board.keep(r)
+}
