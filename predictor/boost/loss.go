@@ -75,54 +75,55 @@ func quantile(samples []Sample, level float64) float64 {
 	for _, s := range samples {
 		total += s.Weight
 	}
-	lower := selectAt(samples, level*total*(1-1e-9))
-	upper := selectAt(samples, level*total*(1+1e-9))
+	lower, upTo := selectAt(samples, level*total*(1-1e-9))
+	if upTo > level*total*(1+1e-9) {
+		return lower
+	}
+	upper, _ := selectAt(samples, level*total*(1+1e-9))
 	return lower + (upper-lower)/2
 }
 
 // selectAt returns the least value such that the samples up to and including it weigh more than
-// the given weight, or the largest value if there is none.
-func selectAt(samples []Sample, weight float64) float64 {
-	for tries := 0; len(samples) > 16 && tries < 32; tries++ {
-		pivot := median3(samples[0].Value, samples[len(samples)/2].Value, samples[len(samples)-1].Value)
-		// Below the pivot: up to below. Equal to it: up to i. Above it: from above.
-		below, above := 0, len(samples)
-		var less, equal float64
-		for i := 0; i < above; {
-			switch s := samples[i]; {
-			case s.Value < pivot:
-				less += s.Weight
-				samples[i], samples[below] = samples[below], s
-				below++
-				i++
-			case s.Value > pivot:
-				above--
-				samples[i], samples[above] = samples[above], s
-			default:
-				equal += s.Weight
-				i++
+// the given weight, or the largest value if there is none; and what those samples weigh. It
+// looks at the part of the values' range in which that is, then at the part of that part.
+func selectAt(samples []Sample, weight float64) (value, upTo float64) {
+	const parts = 64
+	for len(samples) > 8 {
+		least, most := samples[0].Value, samples[0].Value
+		for _, s := range samples {
+			least, most = min(least, s.Value), max(most, s.Value)
+		}
+		scale := parts / (most - least)
+		if scale == 0 || math.IsInf(scale, 0) { // too much or hardly anything lies between
+			break
+		}
+		part := func(s *Sample) int { return min(int((s.Value-least)*scale), parts-1) }
+		var weights [parts]float64
+		for i := range samples {
+			weights[part(&samples[i])] += samples[i].Weight
+		}
+		in := 0
+		for ; in < parts-1 && upTo+weights[in] <= weight; in++ {
+			upTo += weights[in]
+		}
+		n := 0
+		for i := range samples {
+			if part(&samples[i]) == in {
+				samples[i], samples[n] = samples[n], samples[i]
+				n++
 			}
 		}
-		switch {
-		case less > weight:
-			samples = samples[:below]
-		case less+equal > weight || above == len(samples):
-			return pivot
-		default:
-			samples, weight = samples[above:], weight-less-equal
-		}
+		samples = samples[:n]
 	}
-	// Few are left, or the pivots were bad.
 	slices.SortFunc(samples, func(a, b Sample) int { return cmp.Compare(a.Value, b.Value) })
-	for _, s := range samples {
-		if weight -= s.Weight; weight < 0 {
-			return s.Value
+	for i, s := range samples {
+		upTo += s.Weight
+		if upTo > weight && (i+1 == len(samples) || samples[i+1].Value > s.Value) {
+			return s.Value, upTo
 		}
 	}
-	return samples[len(samples)-1].Value
+	return samples[len(samples)-1].Value, upTo
 }
-
-func median3(a, b, c float64) float64 { return max(min(a, b), min(max(a, b), c)) }
 
 // expectile is the value at which the residuals above it, times under, and those below it, times
 // over, cancel: the mean if the two are the same. Each step is the mean by the factors of the step
