@@ -19,13 +19,19 @@ const (
 func itemOf(place int, digit float64) item { return item(digit)<<digitBits | item(place) }
 func (i item) place() int                  { return int(i & mostDigit) }
 func (i item) digit() item                 { return i >> digitBits }
+func (i item) low() uint8                  { return uint8(i >> digitBits) }
+func (i item) high() uint8                 { return uint8(i >> (digitBits + 8)) }
 
 // sort returns the points of values, at least one and at most 65,536, in ascending order.
 // They hold until the next call.
 func (s *sorter) sort(values []value) []point {
 	least, most := values[0].log, values[0].log
 	for i := range values {
-		least, most = min(least, values[i].log), max(most, values[i].log)
+		if log := values[i].log; log < least {
+			least = log
+		} else if log > most {
+			most = log
+		}
 	}
 	scale := 0.0 // all of one digit, if hardly anything lies between
 	if most-least > 1e-9 {
@@ -34,13 +40,21 @@ func (s *sorter) sort(values []value) []point {
 	s.items = slices.Grow(s.items[:0], len(values))[:len(values)]
 	s.other = slices.Grow(s.other[:0], len(values))[:len(values)]
 	s.points = slices.Grow(s.points[:0], len(values))[:len(values)]
+	var low, high places
 	for i := range values {
-		s.items[i] = itemOf(i, (values[i].log-least)*scale)
+		it := itemOf(i, (values[i].log-least)*scale)
+		s.items[i] = it
+		low[it.low()]++
+		high[it.high()]++
 	}
-	distribute(s.other, s.items, digitBits)
-	distribute(s.items, s.other, digitBits+8)
-	for i, it := range s.items {
-		s.points[i] = values[it.place()].point
+	low.begin()
+	high.begin()
+	for _, it := range s.items {
+		s.other[low.next(it.low())] = it
+	}
+	for _, it := range s.other {
+		at := high.next(it.high())
+		s.items[at], s.points[at] = it, values[it.place()].point
 	}
 	for from := 0; from < len(s.items); {
 		to := from + 1
@@ -55,21 +69,21 @@ func (s *sorter) sort(values []value) []point {
 	return s.points
 }
 
-// distribute copies items in the order of the byte above some bits of them, and of those
-// with the same byte as they were: a pass of a radix sort.
-func distribute(to, from []item, above int) {
-	var ends [1 << 8]int32 // of the items of each byte; first their numbers, then their beginnings
-	for _, it := range from {
-		ends[uint8(it>>above)]++
-	}
+// places are those of the items with each value of a byte: first their numbers, then where
+// the next one goes. Two passes by places, the lower byte first, are a radix sort.
+type places [1 << 8]int32
+
+// begin turns numbers into beginnings.
+func (p *places) begin() {
 	at := int32(0)
-	for b, n := range ends {
-		ends[b] = at
+	for b, n := range p {
+		p[b] = at
 		at += n
 	}
-	for _, it := range from {
-		end := &ends[uint8(it>>above)]
-		to[*end] = it
-		*end++
-	}
+}
+
+func (p *places) next(b uint8) int32 {
+	at := p[b]
+	p[b]++
+	return at
 }
