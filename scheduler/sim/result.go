@@ -30,6 +30,7 @@ type Result struct {
 type Execution struct {
 	Job        *Job
 	Start, End time.Time
+	Nodes      []int // one for each pod, counted as in the nodes file; nil if the policy places nothing
 }
 
 // Flow is the time from submission to the end.
@@ -109,7 +110,7 @@ func (r *run) result() Result {
 	var last time.Duration
 	used := make([]float64, len(r.Cluster.resources))
 	for _, t := range r.tasks {
-		e := Execution{t.Job, r.begin.Add(t.start), r.begin.Add(t.end)}
+		e := Execution{t.Job, r.begin.Add(t.start), r.begin.Add(t.end), t.nodes}
 		res.Schedule = append(res.Schedule, e)
 		last = max(last, t.end)
 		if !t.Deadline.IsZero() && e.End.After(t.Deadline) {

@@ -206,6 +206,7 @@ func BenchmarkStudyGPUs(b *testing.B) {
 		}
 		b.ReportMetric(100*busy/end.Sub(rest[0].Submitted).Seconds()/(count*node.GPUs), "%-of-GPUs")
 		b.ReportMetric(wait/wide, "8-GPU-wait-s")
+		b.ReportMetric(wholeNodes(r.Schedule, count, rest[0].Submitted, end), "whole-nodes")
 	}
 	b.Logf("%d jobs in %v", len(jobs), end.Sub(rest[0].Submitted))
 	for _, large := range []struct {
@@ -221,6 +222,31 @@ func BenchmarkStudyGPUs(b *testing.B) {
 		c.Policy = policy
 		study(b, policy, c, named("request"), gpus)
 	}
+}
+
+// wholeNodes is how many of n nodes no job has any GPU of, on average between two times.
+func wholeNodes(schedule []Execution, n int, from, to time.Time) float64 {
+	byStart := slices.SortedFunc(slices.Values(schedule), func(a, b Execution) int { return a.Start.Compare(b.Start) })
+	taken := make([]time.Time, n) // until when
+	for i := range taken {
+		taken[i] = from
+	}
+	var whole time.Duration
+	for _, e := range byStart {
+		if e.Job.Requests.GPUs == 0 || !e.Start.Before(to) {
+			continue
+		}
+		for _, node := range e.Nodes {
+			whole += max(e.Start.Sub(taken[node]), 0)
+			if e.End.After(taken[node]) {
+				taken[node] = e.End
+			}
+		}
+	}
+	for _, t := range taken {
+		whole += max(to.Sub(t), 0)
+	}
+	return whole.Seconds() / to.Sub(from).Seconds()
 }
 
 // BenchmarkStudyDeadlines gives every fifth job of KTH-SP2 a deadline, 1.2 to 4 times its
