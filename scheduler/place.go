@@ -14,6 +14,9 @@ type slot struct {
 	// offers is how many resources the node has that the pod does not ask for:
 	// jobs without GPUs stay off GPU nodes while others do.
 	offers int
+	// prolongs is for how much longer than what runs there now a pod, if it is not large,
+	// will be on the node: what ends together leaves whole nodes.
+	prolongs time.Duration
 	// cuts is set if the widest waiting job finds room for fewer pods on the node
 	// once the pod is there.
 	cuts bool
@@ -27,6 +30,8 @@ func better(a, b slot) int {
 	switch {
 	case a.offers != b.offers:
 		return cmp.Compare(a.offers, b.offers)
+	case a.prolongs != b.prolongs:
+		return cmp.Compare(a.prolongs, b.prolongs)
 	case a.cuts != b.cuts:
 		return truthFirst(b.cuts)
 	case a.left != b.left:
@@ -55,6 +60,9 @@ func (b *board) place(j *job, end time.Duration) ([]int, shortage) {
 			continue
 		}
 		s := slot{node: n, pods: 1, offers: bits.OnesCount64(b.offered[n] &^ asked), left: sign * b.spare[n]}
+		if !j.large {
+			s.prolongs = max(end-max(b.busy[n], b.now), 0)
+		}
 		if fits >= j.pods && better(slots[len(slots)-1], s) < 0 {
 			continue // no better, whether it fits or not
 		}

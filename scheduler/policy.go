@@ -37,7 +37,8 @@ type Policy struct {
 	// likely to; reservations that are kept count. At least 0.
 	DeadlineReservations int
 	// LargeShare is the part of the largest node from which a pod counts as
-	// large: large pods go to the roomiest nodes, smaller ones to the tightest.
+	// large: large pods go to the roomiest nodes, smaller ones to those that are in use for
+	// as long anyway, of these to the tightest.
 	// With 0 all are spread, with more than 1 all are packed. At least 0.
 	LargeShare float64
 	// Overtaking is by how much jobs still to come prolong the wait of one without
@@ -64,7 +65,7 @@ func DefaultPolicy() Policy {
 		Reservations:         1,
 		FirmWithin:           2 * time.Minute, // costs nothing on KTH-SP2; 5 minutes cost up to 1.3 % of mean flow time, no bound at least 2.5 %
 		DeadlineReservations: 16,
-		LargeShare:           0.5,
+		LargeShare:           1,
 		Overtaking:           0.6, // measured on the logs of KTH-SP2 and LANL-CM5, with estimates that err by sigma 0.5 and 1
 		ForecastEffort:       4_000_000,
 		Search:               20,

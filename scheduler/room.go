@@ -14,9 +14,10 @@ import (
 type board struct {
 	*site
 	now      time.Duration
-	free     []int64   // dims for each node; negative where pods exceed what is allocatable
-	spare    []float64 // of each node: its free room in parts of the largest node, summed over the resources
-	rough    []uint64  // of each node: its free room, coarsely
+	free     []int64         // dims for each node; negative where pods exceed what is allocatable
+	spare    []float64       // of each node: its free room in parts of the largest node, summed over the resources
+	rough    []uint64        // of each node: its free room, coarsely
+	busy     []time.Duration // of each node: until when jobs of ours run there; 0 if none does
 	changes  changes
 	promises [][]promise // by node; on few nodes there is any
 	past     []change    // applied by advance, for rewind
@@ -45,6 +46,7 @@ func newBoardOf(w *site, free []int64) *board {
 		free:     slices.Clone(free),
 		spare:    make([]float64, len(w.nodes)),
 		rough:    make([]uint64, len(w.nodes)),
+		busy:     make([]time.Duration, len(w.nodes)),
 		promises: make([][]promise, len(w.nodes)),
 		counts:   make([]int, len(w.nodes)),
 	}
@@ -85,6 +87,7 @@ func add(room, request []int64, pods int32) {
 func (b *board) start(nodes []int, request []int64, end time.Duration, owner *string) {
 	each(nodes, func(n, pods int32) {
 		b.add(n, request, -pods)
+		b.busy[n] = max(b.busy[n], end)
 		b.changes.push(change{end, n, pods, request, owner})
 		for _, p := range b.promises[n] {
 			if outlasts(end, p.at) {

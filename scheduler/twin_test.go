@@ -81,6 +81,7 @@ func (w *twin) count(n int, request Vector, limit int, at time.Duration, seq int
 func (w *twin) fits(class, pods int, request Vector, large bool, from, end time.Duration, wide int) []int {
 	type place struct {
 		node, pods, offers int
+		prolongs           time.Duration
 		cuts               int
 		left               float64
 	}
@@ -110,6 +111,15 @@ func (w *twin) fits(class, pods int, request Vector, large bool, from, end time.
 				pl.left += float64(w.room(n, r, from, math.MaxInt)) * (1 / float64(most))
 			}
 		}
+		if !large {
+			busy := from
+			for _, sp := range w.spans {
+				if sp.node == n && !sp.reserved && !sp.forever {
+					busy = max(busy, sp.to)
+				}
+			}
+			pl.prolongs = max(end-busy, 0)
+		}
 		if large {
 			pl.left = -pl.left
 		} else if wide >= 0 && w.s.Classes[w.s.Pending[wide].Class][n] {
@@ -126,7 +136,7 @@ func (w *twin) fits(class, pods int, request Vector, large bool, from, end time.
 		return nil
 	}
 	slices.SortFunc(places, func(a, b place) int {
-		return cmp.Or(cmp.Compare(a.offers, b.offers), cmp.Compare(a.cuts, b.cuts), cmp.Compare(a.left, b.left), cmp.Compare(a.node, b.node))
+		return cmp.Or(cmp.Compare(a.offers, b.offers), cmp.Compare(a.prolongs, b.prolongs), cmp.Compare(a.cuts, b.cuts), cmp.Compare(a.left, b.left), cmp.Compare(a.node, b.node))
 	})
 	nodes := []int{}
 	for _, pl := range places {
