@@ -98,6 +98,7 @@ type ETA struct {
 
 // Foretold compares what was foretold with what came.
 type Foretold struct {
+	Jobs int `json:"jobs"` // of which it was foretold
 	// CoverageP50 and CoverageP90 are the shares of jobs for which it had come by the
 	// time foretold at that level; good are 0.5 and 0.9.
 	CoverageP50         float64 `json:"coverage_p50"`
@@ -152,8 +153,8 @@ func (r *run) eta() ETA {
 type deviation struct{ came, p50, p90 time.Time }
 
 func foretold(all []deviation) Foretold {
-	var f Foretold
-	if len(all) == 0 {
+	f := Foretold{Jobs: len(all)}
+	if f.Jobs == 0 {
 		return f
 	}
 	by50, by90 := 0, 0
