@@ -12,7 +12,7 @@ import (
 )
 
 // Schema is the version of the artifact's format that Encode writes.
-const Schema = 7
+const Schema = 8
 
 // magic starts every artifact.
 const magic = "RUNCASTM"

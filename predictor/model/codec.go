@@ -120,6 +120,35 @@ func (c *codec) model(m *Model) {
 	for t := range m.targets {
 		c.target(&m.targets[t])
 	}
+	c.choice(&m.choice)
+}
+
+func (c *codec) choice(x *choice) {
+	for i := range x.ages {
+		c.costs(&x.ages[i])
+	}
+	keys := slices.Sorted(maps.Keys(x.groups))
+	n := len(keys)
+	c.number(&n, (2+int(numSizings))*8)
+	for i := range n {
+		var key uint64
+		group := &costs{}
+		if !c.taking {
+			key, group = uint64(keys[i]), x.groups[keys[i]]
+		}
+		c.uint(&key)
+		c.costs(group)
+		if c.taking {
+			x.groups[features.Key(key)] = group
+		}
+	}
+}
+
+func (c *codec) costs(x *costs) {
+	c.float(&x.jobs, 0, math.MaxFloat64)
+	for s := range x.sum {
+		c.float(&x.sum[s], 0, math.MaxFloat64)
+	}
 }
 
 func (c *codec) target(t *target) {

@@ -21,6 +21,9 @@
 //     the same, with the more weight the better their p90 has done (tail).
 //  5. Calibration. The pool is read at the levels that have made its quantiles cover
 //     what they say (calibration).
+//  6. Request. What a job should ask for is read from the pool in two ways and from the
+//     largest of the job's own runs in two, of which the one is taken that would have cost
+//     such jobs least of late (choice).
 //
 // All of it is learned online and causally: when a job has finished, the model looks
 // up what it would have said of it at submission, from the runs that had finished by

@@ -20,12 +20,13 @@ type Model struct {
 	history *features.State
 	targets [features.NumTargets]target
 	limits  limits
+	choice  choice // of memory requests
 }
 
 // New returns a model that has observed nothing. The seed is for the random choices
 // that the fit of its trees makes.
 func New(seed uint64) *Model {
-	m := &Model{seed: seed, history: features.NewState()}
+	m := &Model{seed: seed, history: features.NewState(), choice: choice{groups: map[features.Key]*costs{}}}
 	for t := range m.targets {
 		m.targets[t] = target{quantity: quantities[t], linear: regressions{}}
 		m.targets[t].calibration.smallest = smallest[t]
@@ -92,6 +93,9 @@ func (m *Model) learn(t *target, run *features.Run, q *question) {
 		latest := p.enterLatest(m.ownLatest(q, q.at))
 		x = t.tail.mix(d, latest)
 		t.learnTail(&d, latest, came.Log)
+	}
+	if t.Target == features.Memory {
+		m.learnRequest(q, &x, run.Memory)
 	}
 	t.calibration.learn(&x, came.Log)
 	t.backoff.learn(p, came.Log)

@@ -44,6 +44,9 @@ func newQuestion(at time.Time, keys *features.Keys, ask features.Ask, runs featu
 	return q
 }
 
+// own returns the group of the job's own runs.
+func (q *question) own() features.Key { return q.keys[q.keys.Own()[0]] }
+
 func (q *question) release() { questions.Put(q) }
 
 // apart returns how far each of a level's runs is from the job by the inputs that both

@@ -3,6 +3,7 @@ package model
 import (
 	"math"
 	"slices"
+	"time"
 
 	"github.com/runcast/runcast/predictor"
 	"github.com/runcast/runcast/predictor/features"
@@ -10,9 +11,12 @@ import (
 
 // The policy of memory requests. One that is too large costs what is not used; one that
 // is too small costs all that the attempt held, the wait for the next one, and what that
-// holds. Hence a high quantile and a little more, with the caution that few runs ask for.
+// holds. Which of a few ways to size a job costs least is seen from what each would have
+// cost those before it (choice).
 const (
 	requestLevel = 0.99
+	// mostLevel is that of the largest run of a pool, or nearly.
+	mostLevel = 0.999
 	// requestHeadroom is the factor beyond what is to be expected: the measure is
 	// sampled, and the same job does not take the same each time.
 	requestHeadroom = 1.02
@@ -29,54 +33,97 @@ const (
 	afterKill, afterKills = 1.05, 2
 )
 
-// request returns what a job should ask for, where x is what is known of its peak. That
-// is no more than its user asks for, as long as none of its runs took more than was asked
-// for it.
-func (m *Model) request(q *question, x *mixture) predictor.Bytes {
+// A sizing is a way to size a job.
+type sizing int
+
+const (
+	// cautious is the quantile of the estimate at requestLevel, with caution. It is no more
+	// than the user asks for, as long as none of the runs took more than was asked for it.
+	cautious  sizing = iota
+	byPool           // the largest run that the estimate rests on
+	byLargest        // the largest of the job's own latest runs
+	byHighest        // their quantile at requestLevel
+	numSizings
+)
+
+// requests are those of one job by each of the ways, in bytes.
+type requests [numSizings]float64
+
+// sizings sizes a job, where x is what is known of its peak. While a job has no runs of its
+// own, the estimate stands in for them.
+func (m *Model) sizings(q *question, x *mixture, own *peaks) requests {
 	t := &m.targets[features.Memory]
-	high := x.upper(t.calibration.of(x)[1].level(requestLevel))
 	median := x.quantile(0.5)
-	spread := max(high-median, 0)
-	own := m.ownPeaks(q)
-	if own.measured >= trusted {
-		high = min(high, max(math.Log(float64(own.largest)), median))
+	within := func(high float64) float64 {
+		if own.measured < trusted {
+			return high
+		}
+		return min(high, max(math.Log(float64(own.largest)), median))
 	}
-	high += min(caution*spread/float64(own.runs+1), math.Log(mostCaution))
-	ask := scale(requestHeadroom*math.Exp(high), predictor.Bytes(1))
+	high := x.upper(t.calibration.of(x)[1].level(requestLevel))
+	careful := min(caution*max(high-median, 0)/float64(own.runs+1), math.Log(mostCaution))
+	var r requests
+	r[cautious] = math.Exp(within(high) + careful)
+	r[byPool] = math.Exp(within(x.upper(mostLevel)))
+	r[byLargest], r[byHighest] = own.upper(1), own.upper(requestLevel)
+	if own.measured == 0 {
+		r[byLargest] = math.Exp(x.upper(requestLevel))
+		r[byHighest] = r[byLargest]
+	}
+	for i := range r {
+		r[i] *= requestHeadroom
+	}
+	if asked := q.ask.Words[features.Memory]; own.within >= enough && own.beyond == 0 && asked > 0 { // not NaN
+		r[cautious] = min(r[cautious], math.Exp(asked))
+	}
+	return r
+}
+
+// request returns what a job should ask for, where x is what is known of its peak.
+func (m *Model) request(q *question, x *mixture) predictor.Bytes {
+	own := m.ownPeaks(q, time.Time{})
+	by := m.sizings(q, x, &own)
+	ask := scale(by[m.choice.of(q.own(), own.runs, &by)], predictor.Bytes(1))
 	switch {
 	case own.kills == 1:
 		ask = max(ask, scale(afterKill*float64(own.largest), predictor.Bytes(1)))
 	case own.kills > 1:
 		ask = max(ask, afterKills*own.largest)
-	case own.within >= enough && own.beyond == 0 && q.ask.Words[features.Memory] > 0: // not NaN
-		ask = min(ask, scale(math.Exp(q.ask.Words[features.Memory]), predictor.Bytes(1)))
 	}
 	return min(ask, predictor.MaxMemory)
 }
 
-// peaks are what the runs of a job's own have needed.
-type peaks struct {
-	runs     int             // that have been observed
-	measured int             // of those remembered; not those killed
-	within   int             // of those measured that took at most what was asked for them
-	beyond   int             // that took more
-	largest  predictor.Bytes // measured, or held when killed
-	kills    int             // OOM kills since the latest that was measured
+// learnRequest compares what each way would have cost a job with what it took.
+func (m *Model) learnRequest(q *question, x *mixture, took predictor.Bytes) {
+	own := m.ownPeaks(q, q.at)
+	by := m.sizings(q, x, &own)
+	m.choice.learn(q.own(), own.runs, &by, float64(took), float64(own.largest))
+	m.choice.forget(m.history)
 }
 
-func (m *Model) ownPeaks(q *question) peaks {
-	level := q.keys.Own()[0]
-	if len(q.runs[level]) == 0 {
-		return peaks{}
-	}
-	own := peaks{runs: m.history.Group(q.keys[level]).Count}
-	for _, r := range slices.Backward(q.runs[level]) {
+// peaks are what the latest runs of a job's own have needed, up to tailWindow.
+type peaks struct {
+	runs     int
+	measured int                // of those; not those killed
+	within   int                // of those measured that took at most what was asked for them
+	beyond   int                // that took more
+	largest  predictor.Bytes    // measured, or held when killed
+	kills    int                // OOM kills since the latest that was measured
+	top      [4]predictor.Bytes // the largest measured, in descending order; enough for requestLevel
+}
+
+// ownPeaks returns what had been needed at some time; the zero time is now.
+func (m *Model) ownPeaks(q *question, at time.Time) peaks {
+	runs := m.ownLatest(q, at)
+	own := peaks{runs: len(runs)}
+	for _, r := range slices.Backward(runs) {
 		own.largest = max(own.largest, r.Memory)
 		switch {
 		case r.MemoryCensored && own.measured == 0:
 			own.kills++
 		case r.Memory > 0 && !r.MemoryCensored:
 			own.measured++
+			own.enter(r.Memory)
 		}
 		switch v := r.Values[features.Memory]; {
 		case v.Log <= v.Word:
@@ -86,4 +133,25 @@ func (m *Model) ownPeaks(q *question) peaks {
 		}
 	}
 	return own
+}
+
+// enter keeps a peak if it is among the largest.
+func (p *peaks) enter(peak predictor.Bytes) {
+	for i := range p.top {
+		if peak > p.top[i] {
+			peak, p.top[i] = p.top[i], peak
+		}
+	}
+}
+
+// upper returns the quantile at a level of 0.99 or more, in bytes, linear between the two
+// nearest peaks; zero if there are none.
+func (p *peaks) upper(level float64) float64 {
+	below, part := math.Modf((1 - level) * float64(max(p.measured-1, 0)))
+	i := int(below)
+	high := float64(p.top[i])
+	if part == 0 {
+		return high
+	}
+	return high - part*(high-float64(p.top[i+1]))
 }

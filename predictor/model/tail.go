@@ -66,7 +66,7 @@ func (t *tail) mix(d distribution, latest []point) mixture {
 // ownLatest returns the latest of the job's own runs, up to tailWindow, that had finished at
 // some time; the zero time is now.
 func (m *Model) ownLatest(q *question, at time.Time) []*features.Run {
-	return m.history.Latest(q.keys[q.keys.Own()[0]], at, tailWindow)
+	return m.history.Latest(q.own(), at, tailWindow)
 }
 
 // enterLatest takes a job's latest runs, and returns in ascending order what they tell; nil
