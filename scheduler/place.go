@@ -60,7 +60,7 @@ func (b *board) place(j *job, end time.Duration) ([]int, shortage) {
 			continue
 		}
 		s := slot{node: n, pods: 1, offers: bits.OnesCount64(b.offered[n] &^ asked), left: sign * b.spare[n]}
-		if !j.large {
+		if !j.large && !b.packs {
 			s.prolongs = max(end-max(b.busy[n], b.now), 0)
 		}
 		if fits >= j.pods && better(slots[len(slots)-1], s) < 0 {

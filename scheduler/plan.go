@@ -57,6 +57,7 @@ func (pl *planner) walk() {
 
 // newPlanner returns one that is to walk jobs in their order.
 func newPlanner(s *Snapshot, p Policy, w *site, jobs []*job) *planner {
+	w.packs = p.LargeShare > 1
 	return &planner{
 		Snapshot:     s,
 		policy:       p,

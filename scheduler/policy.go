@@ -39,7 +39,7 @@ type Policy struct {
 	// LargeShare is the part of the largest node from which a pod counts as
 	// large: large pods go to the roomiest nodes, smaller ones to those that are in use for
 	// as long anyway, of these to the tightest.
-	// With 0 all are spread, with more than 1 all are packed. At least 0.
+	// With 0 all are spread, with more than 1 all go to the tightest. At least 0.
 	LargeShare float64
 	// Overtaking is by how much jobs still to come prolong the wait of one without
 	// a reservation, at the 90th percentile, as a part of the wait foretold. At least 0.

@@ -110,7 +110,7 @@ func randomCase(rng *rand.Rand) (Snapshot, Policy) {
 	p.Reservations = rng.IntN(4)
 	p.FirmWithin = time.Duration(rng.IntN(30))
 	p.DeadlineReservations = rng.IntN(4)
-	p.LargeShare = float64(rng.IntN(5)) / 4
+	p.LargeShare = float64(rng.IntN(6)) / 4
 	p.Search = 3
 	return s, p
 }

@@ -35,6 +35,7 @@ type site struct {
 	offered   []uint64  // of each node: the resources it has any of, one bit each, the first 64
 	allowed   [][]bool  // Snapshot.Classes
 	classes   [][]int32 // the nodes of each class
+	packs     bool      // pods go to the tightest node, whenever they end
 }
 
 func newSite(s *Snapshot) *site {

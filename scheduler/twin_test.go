@@ -111,7 +111,7 @@ func (w *twin) fits(class, pods int, request Vector, large bool, from, end time.
 				pl.left += float64(w.room(n, r, from, math.MaxInt)) * (1 / float64(most))
 			}
 		}
-		if !large {
+		if !large && w.p.LargeShare <= 1 {
 			busy := from
 			for _, sp := range w.spans {
 				if sp.node == n && !sp.reserved && !sp.forever {

@@ -23,7 +23,8 @@ import (
 //	saf-easy      order of estimated runtime × processors, one reservation
 //	runcast       scheduler.Plan
 //
-// All but fcfs, greedy, easy and runcast need a cluster made by Processors.
+// All but fcfs, greedy, easy and runcast need a cluster made by Processors. On nodes these
+// all place pods as Plan does.
 // Classic policies take the median for the runtime.
 var Policies = []string{"fcfs", "greedy", "easy", "easy-sjbf", "easy++", "conservative", "sjf-greedy", "sjf-easy", "saf-easy", "runcast"}
 

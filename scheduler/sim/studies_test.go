@@ -212,7 +212,7 @@ func BenchmarkStudyGPUs(b *testing.B) {
 	for _, large := range []struct {
 		name  string
 		share float64
-	}{{"tight-and-roomy", c.Plan.LargeShare}, {"tight-and-roomy-from-8-GPUs", 1}, {"packing", 2}, {"spreading", 0}} {
+	}{{"by-ends-and-roomy", c.Plan.LargeShare}, {"packing", 2}, {"spreading", 0}} {
 		c.Plan.LargeShare = large.share
 		study(b, "noise:0.5/"+large.name, c, named("noise:0.5"), gpus)
 	}
