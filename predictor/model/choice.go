@@ -1,7 +1,6 @@
 package model
 
 import (
-	"maps"
 	"math/bits"
 
 	"github.com/runcast/runcast/predictor/features"
@@ -80,13 +79,6 @@ func (c *choice) learn(group features.Key, runs int, requests *requests, took, l
 	}
 	own.add(&each, fadingGroup)
 	c.ages[age(runs)].add(&each, fadingAll)
-}
-
-// forget drops the groups that the history has dropped, when there are many.
-func (c *choice) forget(history *features.State) {
-	if len(c.groups) > features.MaxGroups {
-		maps.DeleteFunc(c.groups, func(k features.Key, _ *costs) bool { return history.Group(k) == nil })
-	}
 }
 
 func (c *costs) add(each *[numSizings]float64, fading float64) {

@@ -51,3 +51,20 @@ func TestChoice(t *testing.T) {
 	}
 	expect("killed", group, 40, cautious)
 }
+
+// What is known of groups that the history does not know is dropped once there are more
+// than it remembers.
+func TestForget(t *testing.T) {
+	groups := map[features.Key]bool{}
+	for k := range features.Key(features.MaxGroups) {
+		groups[k+1] = true
+	}
+	history := features.NewState()
+	if forget(groups, history); len(groups) != features.MaxGroups {
+		t.Errorf("%d groups are left of as many as the history remembers", len(groups))
+	}
+	groups[0] = true
+	if forget(groups, history); len(groups) != 0 {
+		t.Errorf("%d groups are left that the history does not know", len(groups))
+	}
+}

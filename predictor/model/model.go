@@ -1,6 +1,7 @@
 package model
 
 import (
+	"maps"
 	"time"
 
 	"github.com/runcast/runcast/predictor"
@@ -59,12 +60,23 @@ func (m *Model) Observe(r predictor.JobRecord) {
 	if !added {
 		return
 	}
+	forget(m.choice.groups, m.history)
+	for t := range m.targets {
+		forget(m.targets[t].linear, m.history)
+	}
 	m.records++
 	if m.records == 1 || run.Finished.Before(m.from) {
 		m.from = run.Finished
 	}
 	if run.Finished.After(m.to) {
 		m.to = run.Finished
+	}
+}
+
+// forget drops what is known of groups that the history has dropped, when there are many.
+func forget[M ~map[features.Key]V, V any](groups M, history *features.State) {
+	if len(groups) > features.MaxGroups {
+		maps.DeleteFunc(groups, func(k features.Key, _ V) bool { return history.Group(k) == nil })
 	}
 }
 

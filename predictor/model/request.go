@@ -98,7 +98,6 @@ func (m *Model) learnRequest(q *question, x *mixture, took predictor.Bytes) {
 	own := m.ownPeaks(q, q.at)
 	by := m.sizings(q, x, &own)
 	m.choice.learn(q.own(), own.runs, &by, float64(took), float64(own.largest))
-	m.choice.forget(m.history)
 }
 
 // peaks are what the latest runs of a job's own have needed, up to tailWindow.
