@@ -37,8 +37,7 @@ const (
 type sizing int
 
 const (
-	// cautious is the quantile of the estimate at requestLevel, with caution. It is no more
-	// than the user asks for, as long as none of the runs took more than was asked for it.
+	// cautious is the quantile of the estimate at requestLevel, with caution.
 	cautious  sizing = iota
 	byPool           // the largest run that the estimate rests on
 	byLargest        // the largest of the job's own latest runs
@@ -49,8 +48,9 @@ const (
 // requests are those of one job by each of the ways, in bytes.
 type requests [numSizings]float64
 
-// sizings sizes a job, where x is what is known of its peak. While a job has no runs of its
-// own, the estimate stands in for them.
+// sizings sizes a job, where x is what is known of its peak: by no way to more than its user
+// asks for, as long as none of its runs took more than was asked for it. While a job has no
+// runs of its own, the estimate stands in for them.
 func (m *Model) sizings(q *question, x *mixture, own *peaks) requests {
 	t := &m.targets[features.Memory]
 	median := x.quantile(0.5)
@@ -70,11 +70,12 @@ func (m *Model) sizings(q *question, x *mixture, own *peaks) requests {
 		r[byLargest] = math.Exp(x.upper(requestLevel))
 		r[byHighest] = r[byLargest]
 	}
-	for i := range r {
-		r[i] *= requestHeadroom
-	}
+	most := math.Inf(1)
 	if asked := q.ask.Words[features.Memory]; own.within >= enough && own.beyond == 0 && asked > 0 { // not NaN
-		r[cautious] = min(r[cautious], math.Exp(asked))
+		most = math.Exp(asked)
+	}
+	for i := range r {
+		r[i] = min(r[i]*requestHeadroom, most)
 	}
 	return r
 }
