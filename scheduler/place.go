@@ -17,9 +17,6 @@ type slot struct {
 	// prolongs is for how much longer than what runs there now a pod, if it is not large,
 	// will be on the node: what ends together leaves whole nodes.
 	prolongs time.Duration
-	// cuts is set if the widest waiting job finds room for fewer pods on the node
-	// once the pod is there.
-	cuts bool
 	// left is the room that is free, in parts of the largest node, summed over the
 	// resources; negated for large pods, which go to the roomiest node.
 	left float64
@@ -32,8 +29,6 @@ func better(a, b slot) int {
 		return cmp.Compare(a.offers, b.offers)
 	case a.prolongs != b.prolongs:
 		return cmp.Compare(a.prolongs, b.prolongs)
-	case a.cuts != b.cuts:
-		return truthFirst(b.cuts)
 	case a.left != b.left:
 		return cmp.Compare(a.left, b.left)
 	}
@@ -83,7 +78,6 @@ func (b *board) place(j *job, end time.Duration) ([]int, shortage) {
 				continue
 			}
 		}
-		s.cuts = !j.large && b.cuts(n, j)
 		i, _ := slices.BinarySearchFunc(slots, s, better)
 		slots = slices.Insert(slots, i, s)
 		fits += s.pods
@@ -121,34 +115,6 @@ func (b *board) unpromised(n int32, j *job, end time.Duration, pods int) (int, *
 		}
 	}
 	return pods, by
-}
-
-// cuts reports whether the widest waiting job finds room for fewer pods on node n
-// once one of j is there.
-func (b *board) cuts(n int32, j *job) bool {
-	w, room := b.wide, b.of(b.free, n)
-	if w == nil || lacking(room, w.request) >= 0 || !b.allows(w.Class, n) {
-		return false
-	}
-	pods := int64(1)
-	for holds(room, nil, w.request, pods+1) {
-		pods++
-	}
-	return !holds(room, j.request, w.request, pods)
-}
-
-// holds reports whether pods of a request fit into room beside one pod of first.
-func holds(room, first, request []int64, pods int64) bool {
-	for r, q := range request {
-		left := room[r]
-		if first != nil {
-			left -= first[r]
-		}
-		if q > 0 && left < q*pods {
-			return false
-		}
-	}
-	return true
 }
 
 // scarcest names the resource that most nodes lack for one more pod of j; -1 if there is

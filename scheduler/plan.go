@@ -45,7 +45,6 @@ func Plan(s Snapshot, p Policy) Schedule {
 // walk does all of Plan but the forecast.
 func (pl *planner) walk() {
 	pl.settle()
-	pl.findWide()
 	for tier := range tiers(pl.jobs) {
 		pl.keepReservations(tier)
 		pl.meetDeadlines(tier)
@@ -86,7 +85,6 @@ type planner struct {
 	blocked      []*job                // those of them that wait for room
 	reservations map[*job]*reservation // those kept, for deadlines, and for the first that do not fit
 	reserved     int                   // how many of these count for Policy.Reservations
-	large        []*job                // those with large pods, largest first
 	refusals     []refusal             // what did not fit in this walk
 	unserved     []*job                // those that no node can ever run
 	choice       bool                  // another job that waits might have started now
@@ -100,26 +98,6 @@ type occupant struct {
 	request []int64
 	rest    predictor.Quantiles[time.Duration] // zero: eventually
 	owner   *string
-}
-
-// findWide keeps the board's widest waiting job up to date: called before the
-// first start and whenever that job starts.
-func (pl *planner) findWide() {
-	if pl.large == nil {
-		for _, j := range pl.jobs {
-			if j.large && j.early <= 0 && pl.board.fitAll(pl.lasting, pl.board.class(j.Class), j.request, j.pods) {
-				pl.large = append(pl.large, j)
-			}
-		}
-		slices.SortStableFunc(pl.large, func(a, b *job) int { return cmp.Compare(b.part, a.part) })
-	}
-	pl.board.wide = nil
-	for len(pl.large) > 0 && pl.decisions[pl.large[0].index].Verdict.Starts() {
-		pl.large = pl.large[1:]
-	}
-	if len(pl.large) > 0 {
-		pl.board.wide = pl.large[0]
-	}
 }
 
 // decide starts j, reserves for it, or lets it wait.
@@ -194,9 +172,6 @@ func (pl *planner) begin(j *job, nodes []int, d Decision) {
 	pl.charge(j.Queue, j.request, len(nodes))
 	pl.occupants = append(pl.occupants, occupant{nodes, j.request, j.Runtime, &j.name})
 	pl.board.start(nodes, j.request, j.p90, &j.name)
-	if pl.board.wide == j {
-		pl.findWide()
-	}
 }
 
 // schedule puts the decisions in their final order.

@@ -22,7 +22,6 @@ type board struct {
 	promises [][]promise // by node; on few nodes there is any
 	past     []change    // applied by advance, for rewind
 
-	wide   *job   // the job with the largest pod that waits; nil if none is large
 	counts []int  // scratch of earliest: pods by node
 	slots  []slot // scratch of place
 }

@@ -78,11 +78,10 @@ func (w *twin) count(n int, request Vector, limit int, at time.Duration, seq int
 	return limit
 }
 
-func (w *twin) fits(class, pods int, request Vector, large bool, from, end time.Duration, wide int) []int {
+func (w *twin) fits(class, pods int, request Vector, large bool, from, end time.Duration) []int {
 	type place struct {
 		node, pods, offers int
 		prolongs           time.Duration
-		cuts               int
 		left               float64
 	}
 	var places []place
@@ -122,13 +121,6 @@ func (w *twin) fits(class, pods int, request Vector, large bool, from, end time.
 		}
 		if large {
 			pl.left = -pl.left
-		} else if wide >= 0 && w.s.Classes[w.s.Pending[wide].Class][n] {
-			with := w.count(n, w.s.Pending[wide].Request, 1000, from, math.MaxInt)
-			w.spans = append(w.spans, span{node: n, request: request, to: 1, forever: true})
-			if w.count(n, w.s.Pending[wide].Request, 1000, from, math.MaxInt) < with {
-				pl.cuts = 1
-			}
-			w.spans = w.spans[:len(w.spans)-1]
 		}
 		places = append(places, pl)
 	}
@@ -136,7 +128,7 @@ func (w *twin) fits(class, pods int, request Vector, large bool, from, end time.
 		return nil
 	}
 	slices.SortFunc(places, func(a, b place) int {
-		return cmp.Or(cmp.Compare(a.offers, b.offers), cmp.Compare(a.prolongs, b.prolongs), cmp.Compare(a.cuts, b.cuts), cmp.Compare(a.left, b.left), cmp.Compare(a.node, b.node))
+		return cmp.Or(cmp.Compare(a.offers, b.offers), cmp.Compare(a.prolongs, b.prolongs), cmp.Compare(a.left, b.left), cmp.Compare(a.node, b.node))
 	})
 	nodes := []int{}
 	for _, pl := range places {
@@ -184,13 +176,13 @@ func (w *twin) add(job int, nodes []int, request Vector, from, to time.Duration,
 }
 
 // earliest tries every time after now.
-func (w *twin) earliest(class, pods int, request Vector, runtime time.Duration, wide int) (time.Duration, []int) {
+func (w *twin) earliest(class, pods int, request Vector, runtime time.Duration) (time.Duration, []int) {
 	for t := time.Duration(1); t < horizon; t++ {
-		if nodes := w.fits(class, pods, request, w.large(request), t, later(t, runtime), wide); nodes != nil {
+		if nodes := w.fits(class, pods, request, w.large(request), t, later(t, runtime)); nodes != nil {
 			return t, nodes
 		}
 	}
-	if nodes := w.fits(class, pods, request, w.large(request), eventually, eventually, wide); nodes != nil {
+	if nodes := w.fits(class, pods, request, w.large(request), eventually, eventually); nodes != nil {
 		return eventually, nodes
 	}
 	return -1, nil
@@ -285,18 +277,6 @@ func (w *twin) waits(i int) float64 {
 	return float64(w.s.Now.Sub(w.s.Pending[i].Submitted)) / stretch
 }
 
-// wide is the waiting job with the largest pod that can ever run.
-func (w *twin) wide(order []int, able map[int]bool) int {
-	best := -1
-	share := func(i int) float64 { return part(w.s.Pending[i].Request, 1, w.largest, len(w.s.Resources)) }
-	for _, i := range order {
-		if able[i] && !w.over[i] && w.large(w.s.Pending[i].Request) && !w.early(i) && (best < 0 || share(i) > share(best)) {
-			best = i
-		}
-	}
-	return best
-}
-
 func (w *twin) early(i int) bool { return w.s.Pending[i].EarliestStart.After(w.s.Now) }
 
 func (w *twin) plan() {
@@ -316,10 +296,10 @@ func (w *twin) plan() {
 			if preferred >= 0 {
 				w.add(-1, r.Preferred[preferred:preferred+1], r.Request, 0, restOf(&r), false, r.Foreign)
 				w.bound[r.ID]++
-			} else if nodes := w.fits(r.Class, 1, r.Request, w.large(r.Request), 0, restOf(&r), -1); nodes != nil {
+			} else if nodes := w.fits(r.Class, 1, r.Request, w.large(r.Request), 0, restOf(&r)); nodes != nil {
 				w.add(-1, nodes, r.Request, 0, restOf(&r), false, r.Foreign)
 				w.bound[r.ID]++
-			} else if t, nodes := w.earliest(r.Class, 1, r.Request, restOf(&r), -1); nodes != nil && !r.Foreign {
+			} else if t, nodes := w.earliest(r.Class, 1, r.Request, restOf(&r)); nodes != nil && !r.Foreign {
 				w.add(-1, nodes, r.Request, t, later(t, restOf(&r)), true, false)
 			}
 		}
@@ -334,7 +314,7 @@ func (w *twin) plan() {
 				last.spans = append(last.spans, sp)
 			}
 		}
-		able[i] = last.fits(j.Class, w.pods(i), j.Request, false, 0, 1, -1) != nil
+		able[i] = last.fits(j.Class, w.pods(i), j.Request, false, 0, 1) != nil
 	}
 	blocked := false
 	left := slices.Clone(order)
@@ -355,7 +335,7 @@ func (w *twin) plan() {
 			continue
 		}
 		own := w.take(i)
-		nodes := w.fits(j.Class, w.pods(i), j.Request, w.large(j.Request), 0, w.runtime(i), w.wide(order, able))
+		nodes := w.fits(j.Class, w.pods(i), j.Request, w.large(j.Request), 0, w.runtime(i))
 		if own != nil && w.starts[i] == 0 && w.has(w.nodes[i], j.Request) {
 			nodes = w.nodes[i]
 		}
@@ -376,7 +356,7 @@ func (w *twin) plan() {
 			queue = ""
 		}
 		if w.reserved[queue] < w.p.Reservations && (own == nil || w.firm(i) >= 0) {
-			t, nodes := w.earliest(j.Class, w.pods(i), j.Request, w.runtime(i), w.wide(order, able))
+			t, nodes := w.earliest(j.Class, w.pods(i), j.Request, w.runtime(i))
 			if better := nodes != nil && (own == nil || t <= w.starts[i]); better || own != nil {
 				w.reserved[queue]++
 				if better {
@@ -492,7 +472,7 @@ func (w *twin) keep(order []int, able map[int]bool, tier int32) {
 			continue
 		}
 		for t := w.firm(i); t >= 0; t-- {
-			if nodes := w.fits(j.Class, w.pods(i), j.Request, w.large(j.Request), t, later(t, w.runtime(i)), w.wide(order, able)); nodes != nil {
+			if nodes := w.fits(j.Class, w.pods(i), j.Request, w.large(j.Request), t, later(t, w.runtime(i))); nodes != nil {
 				w.reserve(i, t, nodes)
 				break
 			}
@@ -539,7 +519,7 @@ func (w *twin) deadlines(order []int, able map[int]bool, tier int32) {
 		}
 		slack := j.Deadline.Sub(w.s.Now)
 		at := func(t time.Duration) bool {
-			nodes := w.fits(j.Class, w.pods(i), j.Request, w.large(j.Request), t, later(t, w.runtime(i)), w.wide(order, able))
+			nodes := w.fits(j.Class, w.pods(i), j.Request, w.large(j.Request), t, later(t, w.runtime(i)))
 			if nodes != nil {
 				w.reserve(i, t, nodes)
 				have++
