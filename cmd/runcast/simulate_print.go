@@ -62,6 +62,16 @@ func printSimulation(cmd *cobra.Command, s simulation) error {
 	fmt.Fprintf(w, "mean bounded slowdown\t%.2f\n", s.MeanBoundedSlow)
 	seconds("makespan", s.Makespan, nil)
 	fmt.Fprintf(w, "utilization\t%.1f%%\n", 100*s.Utilization)
+	foretold := func(name string, f sim.Foretold) {
+		if f.Jobs > 0 {
+			fmt.Fprintf(w, "%s\t%.1f %% by the p50, %.1f %% by the p90\tof %d jobs, median error %.0f s\n", name, 100*f.CoverageP50, 100*f.CoverageP90, f.Jobs, f.MedianAbsoluteError)
+		}
+	}
+	foretold("ended as foretold", s.ETA.Foretold)
+	foretold("started as foretold", s.ETA.Start)
+	if s.MissedDeadlines > 0 {
+		fmt.Fprintf(w, "deadline missed\t%d jobs\n", s.MissedDeadlines)
+	}
 	if s.Retried > 0 {
 		fmt.Fprintf(w, "killed for memory\t%d jobs\n", s.Retried)
 	}
