@@ -322,8 +322,8 @@ func (w *twin) plan() {
 	for len(left) > 0 {
 		if next := w.s.Pending[left[0]].Tier; next != tier {
 			tier = next
-			w.keep(order, able, tier)
-			w.deadlines(order, able, tier)
+			w.keep(order, tier)
+			w.deadlines(order, tier)
 		}
 		i := w.next(left)
 		left = slices.DeleteFunc(left, func(k int) bool { return k == i })
@@ -461,7 +461,7 @@ func (w *twin) firm(i int) time.Duration {
 	return max(j.ReservedStart.Sub(w.s.Now), 0)
 }
 
-func (w *twin) keep(order []int, able map[int]bool, tier int32) {
+func (w *twin) keep(order []int, tier int32) {
 	for _, i := range order {
 		j := w.s.Pending[i]
 		if j.Tier != tier || w.firm(i) < 0 {
@@ -491,7 +491,7 @@ func (w *twin) has(nodes []int, request Vector) bool {
 	return true
 }
 
-func (w *twin) deadlines(order []int, able map[int]bool, tier int32) {
+func (w *twin) deadlines(order []int, tier int32) {
 	var due []int
 	for _, i := range order {
 		if j := w.s.Pending[i]; j.Tier == tier && !j.Deadline.IsZero() {
