@@ -249,68 +249,108 @@ func wholeNodes(schedule []Execution, n int, from, to time.Time) float64 {
 	return whole.Seconds() / to.Sub(from).Seconds()
 }
 
-// BenchmarkStudyDeadlines gives every fifth job of KTH-SP2 a deadline, 1.2 to 4 times its
-// runtime limit after its submission, and counts those that are missed, and how long the
-// others take from submission to end. EDF is earliest deadline first with one reservation
-// and backfill; jobs without a deadline come after those with one.
+// BenchmarkStudyDeadlines gives every fifth job a deadline, some times its runtime limit
+// after its submission, in four draws of which, and counts those that are missed, and how
+// long the others take from submission to end. Of a job without room nothing was free at
+// its submission, nor became free in time, even if from then on it alone had started. EDF
+// is earliest deadline first with one reservation and backfill; jobs without a deadline
+// come after those with one.
 func BenchmarkStudyDeadlines(b *testing.B) {
-	const log = 8000
-	jobs := traceJobs(b, "KTH-SP2-1996-2.1-cln.swf.gz")[:log]
-	rng := rand.New(rand.NewPCG(1, 20))
-	due := map[string]time.Time{}
-	for i := range jobs {
-		if j := &jobs[i]; rng.IntN(5) == 0 && j.RuntimeLimit > 0 {
-			due[j.ID] = j.Submitted.Add(time.Duration((1.2 + 2.8*rng.Float64()) * float64(j.RuntimeLimit)))
-		}
-	}
-	with := slices.Clone(jobs)
-	for i := range with {
-		with[i].Deadline = due[with[i].ID]
-	}
+	const draws, count = 4, 8000
 	byDeadline := func(x, y *task) int {
 		if x.Deadline.IsZero() != y.Deadline.IsZero() {
 			return cmp.Compare(y.Deadline.Unix(), x.Deadline.Unix()) // none is before all
 		}
 		return cmp.Or(x.Deadline.Compare(y.Deadline), bySubmission(x, y))
 	}
+	patiently := func() Predictor { return &patient{learning(), map[*Job]answer{}} }
 	edf := &listed{head: byDeadline, tail: byDeadline, block: true}
-	for _, c := range []struct {
-		name, policy string
-		jobs         []Job
-		order        dispatcher // if it is none of Policies
-		source       func() Predictor
+	for _, mix := range []struct {
+		name, file  string
+		from, procs int
+		least, most float64 // runtime limits from submission to deadline
 	}{
-		{"easy", "easy", with, nil, named("request")},
-		{"edf", "easy", with, edf, named("request")},
-		{"runcast", "runcast", with, nil, learning},
-		{"runcast-without-deadlines", "runcast", jobs, nil, learning},
+		{"kth", "KTH-SP2-1996-2.1-cln.swf.gz", 0, 100, 1.2, 4},
+		{"kth-tight", "KTH-SP2-1996-2.1-cln.swf.gz", 0, 100, 1.05, 2},
+		{"kth-loose", "KTH-SP2-1996-2.1-cln.swf.gz", 0, 100, 2, 8},
+		{"kth-8000", "KTH-SP2-1996-2.1-cln.swf.gz", 8_000, 100, 1.2, 4},
+		{"kth-16000", "KTH-SP2-1996-2.1-cln.swf.gz", 16_000, 100, 1.2, 4},
+		{"lanl", "LANL-CM5-first-60pct.swf.gz", 0, 1024, 1.2, 4},
+		{"lanl-20000", "LANL-CM5-first-60pct.swf.gz", 20_000, 1024, 1.2, 4},
+		{"lanl-40000", "LANL-CM5-first-60pct.swf.gz", 40_000, 1024, 1.2, 4},
 	} {
-		b.Run(c.name, func(b *testing.B) {
-			var missed, others, flow float64
-			for b.Loop() {
-				r, err := newRun(Config{Cluster: Processors(100), Jobs: c.jobs, Policy: c.policy, Predictor: c.source(), Plan: withoutForecast()})
-				if err != nil {
-					b.Fatal(err)
-				}
-				if c.order != nil {
-					r.policy = c.order
-				}
-				if err := r.play(); err != nil {
-					b.Fatal(err)
-				}
-				missed, others, flow = 0, 0, 0
-				for _, e := range r.result().Schedule {
-					if at, ok := due[e.Job.ID]; !ok {
-						others, flow = others+1, flow+e.Flow().Seconds()
-					} else if e.End.After(at) {
-						missed++
+		jobs := traceJobs(b, mix.file)[mix.from:][:count]
+		for _, c := range []struct {
+			name, policy string
+			order        dispatcher // if it is none of Policies
+			told         bool       // of the deadlines
+			source       func() Predictor
+		}{
+			{"easy", "easy", nil, true, named("request")},
+			{"edf", "easy", edf, true, named("request")},
+			{"runcast", "runcast", nil, true, patiently},
+			{"runcast-oracle", "runcast", nil, true, named("oracle")},
+			{"runcast-without-deadlines", "runcast", nil, false, patiently},
+		} {
+			b.Run(mix.name+"/"+c.name, func(b *testing.B) {
+				var late, roomless, due, flow, others float64
+				for b.Loop() {
+					late, roomless, due, flow, others = 0, 0, 0, 0, 0
+					for draw := range uint64(draws) {
+						rng := rand.New(rand.NewPCG(1, 20+draw))
+						deadlines := make([]time.Time, len(jobs))
+						with := slices.Clone(jobs)
+						for i := range with {
+							if j := &with[i]; rng.IntN(5) == 0 && j.RuntimeLimit > 0 {
+								deadlines[i] = j.Submitted.Add(time.Duration((mix.least + (mix.most-mix.least)*rng.Float64()) * float64(j.RuntimeLimit)))
+								if c.told {
+									j.Deadline = deadlines[i]
+								}
+							}
+						}
+						r, err := newRun(Config{Cluster: Processors(mix.procs), Jobs: with, Policy: c.policy, Predictor: c.source(), Plan: withoutForecast()})
+						if err != nil {
+							b.Fatal(err)
+						}
+						if c.order != nil {
+							r.policy = c.order
+						}
+						if err := r.play(); err != nil {
+							b.Fatal(err)
+						}
+						for i, t := range r.tasks { // all jobs fit
+							if deadlines[i].IsZero() {
+								others, flow = others+1, flow+(t.end-t.submitted).Seconds()
+								continue
+							}
+							due++
+							if by := deadlines[i].Sub(r.begin); t.end > by {
+								late++
+								if !r.roomFor(t, by-t.Runtime) {
+									roomless++
+								}
+							}
+						}
 					}
 				}
-			}
-			b.ReportMetric(100*missed/float64(len(due)), "%-missed")
-			b.ReportMetric(flow/others, "others-flow-s")
-		})
+				b.ReportMetric(100*late/due, "%-missed")
+				b.ReportMetric(100*roomless/due, "%-without-room")
+				b.ReportMetric(flow/others, "others-flow-s")
+			})
+		}
 	}
+}
+
+// roomFor tells whether t could have started at a time, or before, if nothing had started
+// since its submission.
+func (r *run) roomFor(t *task, at time.Duration) bool {
+	free := r.Cluster.processors - t.units
+	for _, other := range r.tasks {
+		if other.start < t.submitted && other.end > at {
+			free -= other.units
+		}
+	}
+	return free >= 0
 }
 
 // BenchmarkStudyReplay replays the year of KTH-SP2.
