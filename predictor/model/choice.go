@@ -14,9 +14,6 @@ const (
 	kill = 20
 	// mostKills bounds how often a job is killed.
 	mostKills = 5
-	// benefit is how many kills a request that is below the cautious one has to be cheaper
-	// by: what is rare has not been seen often.
-	benefit = 1
 	// Of a group the latest 50 jobs count, of all groups of an age the latest 1,000, and as
 	// much as priorJobs of the group's own.
 	fadingGroup, fadingAll, priorJobs = 0.98, 0.999, 20
@@ -43,7 +40,8 @@ type costs struct {
 func age(runs int) int { return min(bits.Len(uint(runs)), ages-1) }
 
 // of returns the way for a job whose group has so many runs, and for which the ways make
-// these requests.
+// these requests. One that asks for less than the cautious one has to be cheaper by a kill:
+// what is rare has not been seen often.
 func (c *choice) of(group features.Key, runs int, requests *requests) sizing {
 	all, own := &c.ages[age(runs)], c.groups[group]
 	best, least := cautious, 0.0
@@ -56,7 +54,7 @@ func (c *choice) of(group features.Key, runs int, requests *requests) sizing {
 			cost += own.sum[s]
 		}
 		if requests[s] < requests[cautious] {
-			cost += benefit * kill
+			cost += kill
 		}
 		if s == cautious || cost < least {
 			best, least = s, cost

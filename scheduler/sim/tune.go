@@ -7,7 +7,8 @@ import (
 )
 
 // Grid returns the policies among which a history may choose its own, scheduler.DefaultPolicy
-// first: every size exponent with every ageing time, and the default without its search for other orders.
+// first: every size exponent with every ageing time, and the default without its search for
+// other orders.
 func Grid() []scheduler.Policy {
 	first := scheduler.DefaultPolicy()
 	grid := []scheduler.Policy{first}
