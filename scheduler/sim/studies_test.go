@@ -146,7 +146,7 @@ func withoutForecast() scheduler.Policy {
 // BenchmarkStudyGPUs plays a log of GPU jobs, copied and paced so that they ask for 90 %
 // of 200 nodes of 8 GPUs, among jobs without GPUs from another log, whose cores are made
 // up. Jobs of more than 8 GPUs become gangs of whole nodes. Placement is the plan's, small
-// pods to tight nodes and large ones to roomy ones, or packing or spreading alone.
+// pods to nodes in use for as long and large ones to roomy ones, or packing or spreading alone.
 func BenchmarkStudyGPUs(b *testing.B) {
 	const (
 		count, copies, days = 200, 3, 8
